@@ -1,0 +1,105 @@
+/*
+ * arguments.c - options and operands, in the way of POSIX utilities.
+ */
+#include "arguments.h"
+
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report.h"
+
+/* Ends the program: "what: text" is wrong, such as an option or a COUNT. */
+static _Noreturn void refuse(const char *usage, const char *what,
+                             const char *text)
+{
+    char problem[LINE_SIZE];
+
+    /* A long text may be cut here: its beginning tells enough. */
+    snprintf(problem, sizeof problem, "%s: %s", what, text);
+    die_usage(usage, problem);
+}
+
+int parse_number(const char *text, unsigned long lowest, unsigned long highest,
+                 unsigned long *value)
+{
+    unsigned long number = 0;
+
+    if (*text == '\0') {
+        return -1;
+    }
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9') {
+            return -1;
+        }
+        unsigned long digit = (unsigned long)(*text - '0');
+        if (number > (highest - digit) / 10) {
+            return -1;
+        }
+        number = number * 10 + digit;
+    }
+    if (number < lowest) {
+        return -1;
+    }
+    *value = number;
+    return 0;
+}
+
+void check_port(const char *text, unsigned long lowest, const char *usage)
+{
+    unsigned long port;
+
+    if (parse_number(text, lowest, 65535, &port) == -1) {
+        refuse(usage,
+               lowest == 0 ? "PORT is not a number from 0 to 65535"
+                           : "PORT is not a number from 1 to 65535",
+               text);
+    }
+}
+
+/* getopt() with --help for -h. getopt() knows no long options. */
+static int next_option(int argc, char *argv[])
+{
+    if (optind < argc && strcmp(argv[optind], "--help") == 0) {
+        return 'h';
+    }
+    return getopt(argc, argv, ":hqn:");
+}
+
+void read_arguments(int argc, char *argv[], const char *usage,
+                    const char *operands[], size_t size, unsigned long *count)
+{
+    int option;
+
+    opterr = 0; /* we say it ourselves, with the usage */
+    while ((option = next_option(argc, argv)) != -1) {
+        char letter[] = {'-', (char)optopt, '\0'};
+
+        if (option == 'h') {
+            if (printf("%s", usage) < 0 || fflush(stdout) == EOF) {
+                die("write standard output");
+            }
+            exit(EXIT_SUCCESS);
+        } else if (option == 'q') {
+            be_quiet();
+        } else if (option == 'n' && count != NULL) {
+            /* Clients are counted in a sig_atomic_t. */
+            if (parse_number(optarg, 1, SIG_ATOMIC_MAX, count) == -1) {
+                refuse(usage, "COUNT is not a number from 1 on", optarg);
+            }
+        } else if (option == ':' && count != NULL) {
+            refuse(usage, "option needs a COUNT", letter);
+        } else {
+            refuse(usage, "unknown option", letter);
+        }
+    }
+    for (size_t i = 0; optind < argc; i++, optind++) {
+        if (i == size) {
+            refuse(usage, "one operand too many", argv[optind]);
+        }
+        operands[i] = argv[optind];
+    }
+}

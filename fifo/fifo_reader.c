@@ -1,0 +1,142 @@
+/*
+ * fifo_reader.c - prints what is written into a named pipe, a FIFO.
+ *
+ * Partner:  fifo_writer, or echo, or any program that writes files.
+ * Calls:    mkfifo, open, read, unlink, close.
+ * Run:      build/fifo_reader       and, in a second terminal, later or first,
+ *           build/fifo_writer
+ *
+ * A FIFO has one direction, and no connections: end of file comes when the
+ * last of the writers has closed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../common/address.h"
+#include "../common/arguments.h"
+#include "../common/cleanup.h"
+#include "../common/report.h"
+#include "../common/transfer.h"
+
+enum {
+    BUFFER_SIZE = 64 * 1024, /* bytes per read: all that a pipe holds */
+    LOOK = 1,                /* seconds until open looks at the path again */
+};
+
+static const char usage[] =
+    "usage: fifo_reader [-hq] [PATH]\n"
+    "  PATH  the FIFO, made if it is not there (/tmp/fifo_pair.fifo)\n"
+    "  -q    leave out the story\n"
+    "  -h    show this help\n";
+
+/* Being called is enough: it interrupts open, which fails with EINTR. */
+static void on_alarm(int number)
+{
+    (void)number;
+}
+
+/* Returns the FIFO, open for reading, and its identity in *status. Makes it
+ * if nobody has: writer and reader may start in any order. */
+static int open_fifo(const char *path, struct stat *status)
+{
+    const struct sigaction interrupt = {.sa_handler = on_alarm};
+    bool told = false;
+
+    sigaction(SIGALRM, &interrupt, NULL); /* without SA_RESTART */
+    for (;;) {
+        /* mkfifo: makes the path, for the owner alone, or finds it made. */
+        hold_signals();
+        int made = mkfifo(path, S_IRUSR | S_IWUSR);
+        if (made == -1 && errno != EEXIST) {
+            die("mkfifo %s", path);
+        }
+        int found = lstat(path, status);
+        if (made == 0 && found == 0) {
+            own_path(path, status);
+            say("mkfifo(%s, 0600) = 0", path);
+        }
+        release_signals();
+        if (found == -1) {
+            continue; /* the other side has just removed it */
+        }
+        if (check_fifo(status) == -1) {
+            die("mkfifo %s", path);
+        }
+
+        /* open: waits until a writer opens the FIFO too. */
+        if (!told) {
+            say("open(%s, O_RDONLY) waits for a writer", path);
+            told = true;
+        }
+        /* Should somebody remove the path, no writer could ever find us: an
+         * alarm interrupts open, and we look again. */
+        alarm(LOOK);
+        int fifo_fd = open(path, O_RDONLY | O_NOFOLLOW);
+        int error = errno;
+        alarm(0);
+        if (fifo_fd == -1 && error != EINTR && error != ENOENT) {
+            errno = error;
+            die("open %s", path);
+        }
+        if (fifo_fd != -1) {
+            if (fstat(fifo_fd, status) == -1 || check_fifo(status) == -1) {
+                die("open %s", path);
+            }
+            say("open(%s, O_RDONLY) = %d, a writer is there", path, fifo_fd);
+            return fifo_fd;
+        }
+    }
+}
+
+/* Prints all that comes, until the last writer has closed. */
+static void print_all(int fifo_fd, const char *path, struct tally *reads)
+{
+    static char buffer[BUFFER_SIZE];
+    ssize_t nread;
+
+    /* read: waits while the pipe is empty and a writer has it open. */
+    while ((nread = read(fifo_fd, buffer, sizeof buffer)) != 0) {
+        if (nread == -1) {
+            if (errno == EINTR) {
+                continue;
+            }
+            die("read %s", path);
+        }
+        say_data(reads, "read", fifo_fd, buffer, (size_t)nread);
+        if (write_all(STDOUT_FILENO, buffer, (size_t)nread, NULL) == -1) {
+            die("write standard output");
+        }
+    }
+    say("read(%d) = 0, end of file: no writer has it open", fifo_fd);
+}
+
+int main(int argc, char *argv[])
+{
+    const char *operands[] = {"/tmp/fifo_pair.fifo"};
+    struct tally reads = {.payload_shown = true};
+    struct stat status;
+
+    start_program("fifo_reader", PATHS);
+    read_arguments(argc, argv, usage, operands, 1, NULL);
+    start_cleanup();
+
+    const char *path = operands[0];
+    int fifo_fd = open_fifo(path, &status);
+    print_all(fifo_fd, path, &reads);
+
+    /* unlink: from now on no writer can find the FIFO. One who opened it just
+     * before still writes to us, so read to the end once more. */
+    own_path(path, &status);
+    remove_path();
+    print_all(fifo_fd, path, &reads);
+
+    close(fifo_fd); /* can fail for a wrong descriptor only */
+    say("close(%d) = 0; reads: %lu, %llu bytes", fifo_fd, reads.calls,
+        reads.bytes);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,222 @@
+/*
+ * tcp_server.c - answers TCP clients, each by a process of its own.
+ *
+ * Partner:  tcp_client, or nc, or any program that speaks TCP.
+ * Calls:    socket, bind, listen, accept, fork, read, write, close.
+ * Run:      build/tcp_server       and, in a second terminal,
+ *           build/tcp_client
+ *
+ * It is an echo service (RFC 862): what arrives goes back. Given a REPLY, it
+ * answers every read with that text: one read is not one message.
+ */
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../common/address.h"
+#include "../common/arguments.h"
+#include "../common/cleanup.h"
+#include "../common/report.h"
+#include "../common/transfer.h"
+
+enum {
+    BACKLOG = 128,               /* connections that may wait for accept */
+    BUFFER_SIZE = 64 * 1024,     /* bytes per read: more gains no speed */
+    RETRY_PAUSE = 200 * 1000000, /* nanoseconds until accept is tried again */
+};
+
+static const char usage[] =
+    "usage: tcp_server [-hq] [-n COUNT] [HOST [PORT [REPLY]]]\n"
+    "  HOST      the address to listen on (127.0.0.1)\n"
+    "  PORT      its port; 0 lets the kernel choose (12345)\n"
+    "  REPLY     the answer to every read (what was read)\n"
+    "  -n COUNT  end when COUNT clients have been served\n"
+    "  -q        leave out the story\n"
+    "  -h        show this help\n";
+
+/* Returns a socket that listens on the address, or -1 after a warning. */
+static int listen_on(const struct addrinfo *address)
+{
+    const int on = 1;
+    struct sockaddr_storage real;
+    socklen_t real_size = sizeof real;
+    char name[ADDRESS_SIZE];
+
+    address_text(address->ai_addr, address->ai_addrlen, name, sizeof name);
+
+    /* socket: an endpoint of this family, so far without an address. */
+    int listen_fd = socket(address->ai_family, SOCK_STREAM, 0);
+    if (listen_fd == -1) {
+        return give_up(-1, "socket", name);
+    }
+    say("socket(%s, SOCK_STREAM) = %d", family_text(address->ai_family),
+        listen_fd);
+
+    /* Connections of an earlier server may linger on this port (TIME_WAIT).
+     * They must not keep a new server from starting. */
+    if (setsockopt(listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == -1) {
+        return give_up(listen_fd, "setsockopt", name);
+    }
+
+    /* bind: gives it the address that clients connect to. */
+    if (bind(listen_fd, address->ai_addr, address->ai_addrlen) == -1) {
+        return give_up(listen_fd, "bind", name);
+    }
+    say("bind(%d, %s) = 0", listen_fd, name);
+
+    /* listen: from now on the kernel completes connections and queues them
+     * for accept. A listening socket itself never carries data. */
+    if (listen(listen_fd, BACKLOG) == -1) {
+        return give_up(listen_fd, "listen", name);
+    }
+    say("listen(%d, %d) = 0", listen_fd, BACKLOG);
+
+    /* Port 0 has become a real one. */
+    if (getsockname(listen_fd, (struct sockaddr *)&real, &real_size) == -1) {
+        return give_up(listen_fd, "getsockname", name);
+    }
+    address_text((struct sockaddr *)&real, real_size, name, sizeof name);
+    announce("ready on %s", name);
+    return listen_fd;
+}
+
+/* Waits for the next client. Returns its connected socket, and its address
+ * as text in `peer`; or -1 when it is worth trying again. */
+static int accept_client(int listen_fd, char *peer, size_t peer_size)
+{
+    const struct timespec retry_pause = {0, RETRY_PAUSE};
+    const int on = 1;
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+
+    say("accept(%d) waits for a client", listen_fd);
+    int conn_fd = accept(listen_fd, (struct sockaddr *)&address, &size);
+    if (conn_fd == -1) {
+        if (errno == EINTR) {
+            return -1;
+        }
+        /* The client has gone already, or descriptors or memory are short:
+         * that passes. The pause keeps it from being a busy loop. */
+        warn("accept");
+        if (errno != ECONNABORTED) {
+            nanosleep(&retry_pause, NULL); /* may end early: no matter */
+        }
+        return -1;
+    }
+    address_text((struct sockaddr *)&address, size, peer, peer_size);
+    say("accept(%d) = %d, client %s", listen_fd, conn_fd, peer);
+
+    /* A machine that goes down says no goodbye: TCP looks whether it still
+     * answers, after two hours by default. Without it we serve all the same. */
+    (void)setsockopt(conn_fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    return conn_fd;
+}
+
+/* Answers one client until it has finished sending. Returns the child's exit
+ * status: EXIT_SUCCESS when the client was served to the end. */
+static int serve(int conn_fd, const char *peer, const char *reply)
+{
+    static char buffer[BUFFER_SIZE];
+    struct tally reads = {.payload_shown = true};
+    struct tally writes = {.payload_shown = reply != NULL};
+    int status = EXIT_FAILURE;
+
+    for (;;) {
+        /* read: waits for the client, and takes what has come by now: a part
+         * of a message, or several messages. */
+        ssize_t nread = read(conn_fd, buffer, sizeof buffer);
+        if (nread == -1 && errno == EINTR) {
+            continue;
+        }
+        if (nread == -1) {
+            warn("read %s", peer);
+            break;
+        }
+        if (nread == 0) {
+            say("read(%d) = 0, end of file: the client has finished sending",
+                conn_fd);
+            status = EXIT_SUCCESS;
+            break;
+        }
+        say_data(&reads, "read", conn_fd, buffer, (size_t)nread);
+
+        /* write: waits while the client does not read its answers. */
+        const char *answer = reply == NULL ? buffer : reply;
+        size_t size = reply == NULL ? (size_t)nread : strlen(reply);
+        if (write_all(conn_fd, answer, size, &writes) == -1) {
+            warn("write %s", peer);
+            break;
+        }
+    }
+
+    /* close: the client reads its last answers, and then end of file. */
+    close(conn_fd); /* can fail for a wrong descriptor only */
+    say("close(%d) = 0; reads: %lu, %llu bytes; writes: %lu, %llu bytes",
+        conn_fd, reads.calls, reads.bytes, writes.calls, writes.bytes);
+    return status;
+}
+
+int main(int argc, char *argv[])
+{
+    const char *operands[] = {"127.0.0.1", "12345", NULL};
+    unsigned long count = 0;
+    struct addrinfo *list;
+    int listen_fd = -1;
+    char peer[ADDRESS_SIZE];
+
+    start_program("tcp_server", ADDRESSES);
+    read_arguments(argc, argv, usage, operands, 3, &count);
+    check_port(operands[1], 0, usage);
+    char *reply = operands[2] == NULL ? NULL : make_line(operands[2]);
+    start_cleanup();
+
+    /* A name may have several addresses: the first that works will do. */
+    int code = resolve(operands[0], operands[1], SOCK_STREAM, &list);
+    if (code != 0) {
+        die_resolver(code, operands[0]);
+    }
+    for (struct addrinfo *address = list; address != NULL && listen_fd == -1;
+         address = address->ai_next) {
+        listen_fd = listen_on(address);
+    }
+    if (listen_fd == -1) {
+        give_hint(errno);
+        return EXIT_FAILURE;
+    }
+    freeaddrinfo(list);
+
+    while (wait_for_place(count)) {
+        int conn_fd = accept_client(listen_fd, peer, sizeof peer);
+        if (conn_fd == -1) {
+            continue;
+        }
+        /* fork: the child serves this client, the parent accepts the next. */
+        hold_signals();
+        pid_t child = fork();
+        if (child == 0) {
+            release_signals();
+            name_process();
+            close(listen_fd);
+            say("close(%d) = 0, the parent accepts", listen_fd);
+            _exit(serve(conn_fd, peer, reply));
+        }
+        if (child == -1) {
+            warn("fork, and drop %s", peer);
+        } else {
+            own_child(child);
+            say("fork() = %ld, a child that serves it", (long)child);
+        }
+        release_signals();
+        close(conn_fd); /* the child has a copy */
+        say("close(%d) = 0, the child serves", conn_fd);
+    }
+
+    close(listen_fd);
+    say("close(%d) = 0; clients served: %lu", listen_fd, count);
+    free(reply);
+    return EXIT_SUCCESS;
+}
