@@ -4,13 +4,15 @@
 #include "arguments.h"
 
 #include <limits.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "report.h"
+
+/* The servers count in a sig_atomic_t: 32 bits, where there is POSIX. */
+enum { COUNT_MAX = 1000000000 };
 
 /* Ends the program: "what: text" is wrong, such as an option or a COUNT. */
 static _Noreturn void refuse(const char *usage, const char *what,
@@ -61,21 +63,22 @@ void check_port(const char *text, unsigned long lowest, const char *usage)
 }
 
 /* getopt() with --help for -h. getopt() knows no long options. */
-static int next_option(int argc, char *argv[])
+static int next_option(int argc, char *argv[], const char *letters)
 {
     if (optind < argc && strcmp(argv[optind], "--help") == 0) {
         return 'h';
     }
-    return getopt(argc, argv, ":hqn:");
+    return getopt(argc, argv, letters);
 }
 
 void read_arguments(int argc, char *argv[], const char *usage,
                     const char *operands[], size_t size, unsigned long *count)
 {
+    const char *letters = count == NULL ? ":hq" : ":hqn:";
     int option;
 
     opterr = 0; /* we say it ourselves, with the usage */
-    while ((option = next_option(argc, argv)) != -1) {
+    while ((option = next_option(argc, argv, letters)) != -1) {
         char letter[] = {'-', (char)optopt, '\0'};
 
         if (option == 'h') {
@@ -85,15 +88,17 @@ void read_arguments(int argc, char *argv[], const char *usage,
             exit(EXIT_SUCCESS);
         } else if (option == 'q') {
             be_quiet();
-        } else if (option == 'n' && count != NULL) {
-            /* Clients are counted in a sig_atomic_t. */
-            if (parse_number(optarg, 1, SIG_ATOMIC_MAX, count) == -1) {
-                refuse(usage, "COUNT is not a number from 1 on", optarg);
+        } else if (option == 'n') {
+            if (parse_number(optarg, 1, COUNT_MAX, count) == -1) {
+                refuse(usage, "COUNT is not a number from 1 to 1000000000",
+                       optarg);
             }
-        } else if (option == ':' && count != NULL) {
+        } else if (option == ':') {
             refuse(usage, "option needs a COUNT", letter);
         } else {
-            refuse(usage, "unknown option", letter);
+            /* A long option begins with the option "-". */
+            refuse(usage, "unknown option",
+                   optopt == '-' ? argv[optind] : letter);
         }
     }
     for (size_t i = 0; optind < argc; i++, optind++) {

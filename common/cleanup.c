@@ -2,12 +2,13 @@
  * cleanup.c - what must not outlive the program: a path, and children.
  *
  * What a handler calls must be async-signal-safe (POSIX 2.4.3): getpid, kill,
- * lstat, raise, unlink, waitpid and write are.
+ * lstat, poll, raise, unlink, waitpid and write are.
  */
 #include "cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -52,9 +53,12 @@ static int unlink_own(void)
     if (unlink(path) == -1) {
         return -1;
     }
-    /* If standard error is gone, there is nobody left to tell. */
-    ssize_t ignored = write(STDERR_FILENO, unlink_line, unlink_line_size);
-    (void)ignored;
+    /* Not if it had to wait: nothing may keep a signal from ending us. */
+    struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&error, 1, 0) == 1 && error.revents == POLLOUT) {
+        ssize_t ignored = write(STDERR_FILENO, unlink_line, unlink_line_size);
+        (void)ignored; /* there is nobody left to tell */
+    }
     return 0;
 }
 
@@ -63,7 +67,8 @@ static void on_end_signal(int number)
     if (getpid() == owner) {
         for (size_t i = 0; i < CHILDREN_MAX; i++) {
             if (children[i] > 0) {
-                kill(children[i], number); /* it may have ended: no matter */
+                kill(children[i], number);  /* it may have ended: no matter */
+                kill(children[i], SIGCONT); /* if it is stopped */
             }
         }
     }
@@ -134,10 +139,13 @@ void release_signals(void)
 
 void own_path(const char *path, const struct stat *status)
 {
+    int saved_errno = errno;
+
     own = NULL; /* no handler shall see half of it */
     own_status = *status;
     unlink_line_size = prepare_line(unlink_line, "unlink(%s) = 0", path);
     own = path;
+    errno = saved_errno;
 }
 
 void disown_path(void)
@@ -201,8 +209,7 @@ int remove_stale_socket(const struct sockaddr_un *address)
     int lock_fd = open(lock, O_WRONLY | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
     if (lock_fd == -1) {
         if (errno == EEXIST) {
-            announce("%s is there: another server is starting on this path; "
-                     "if none is, remove that file",
+            announce("%s is in the way: is another server just starting?",
                      lock);
             errno = EADDRINUSE;
         }
@@ -232,10 +239,16 @@ void own_child(pid_t child)
 
 bool wait_for_place(unsigned long count)
 {
+    bool told = false;
+
     hold_signals();
     while (running == CHILDREN_MAX ||
            (count > 0 && running > 0 &&
             (unsigned long)served + (unsigned long)running >= count)) {
+        if (!told) {
+            say("sigsuspend() waits for the end of a child");
+            told = true;
+        }
         sigsuspend(&before); /* until a signal comes, such as SIGCHLD */
     }
     release_signals();

@@ -34,7 +34,7 @@ void release_signals(void);
 /*
  * The file at path is this program's to remove; *status, of lstat() or
  * fstat(), tells it from another one that may be there later. The path must
- * stay valid.
+ * stay valid. Keeps errno.
  */
 void own_path(const char *path, const struct stat *status);
 

@@ -54,8 +54,13 @@ static const struct hint {
      "this file system does not hold sockets or FIFOs: take a path under "
      "/tmp"},
     {ENOENT, NULL,
-     "nothing is there: start the server first, with the same path, in a "
-     "folder that exists"},
+     "nothing is there: does its folder exist, and has the server been "
+     "started first, with the same path?"},
+    {ENOTDIR, NULL, "what the path names as a folder is none"},
+    {EROFS, NULL,
+     "nothing can be made on this file system: take a path under /tmp"},
+    {EPROTOTYPE, NULL,
+     "a socket of another type is at this path: it is not our server's"},
     {EEXIST, NULL,
      "something else is at this path, and stays untouched: take another "
      "path"},
@@ -311,6 +316,7 @@ int give_up(int fd, const char *call, const char *name)
     warn("%s %s", call, name);
     if (fd != -1) {
         close(fd); /* never used: nothing can be lost */
+        say("close(%d) = 0", fd);
     }
     errno = error;
     return -1;

@@ -10,28 +10,35 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Waits until fd takes bytes. select, for poll fails on macOS' terminals. */
-static int wait_writable(int fd)
+/* Waits until fd can be written, or read. select: on some systems (macOS)
+ * poll does not work on terminals. */
+static int wait_ready(int fd, bool writing)
 {
-    fd_set writable;
+    fd_set ready;
 
     if (fd >= FD_SETSIZE) {
-        errno = EBADF; /* more than an fd_set holds */
+        errno = EMFILE; /* an fd_set has no room for it */
         return -1;
     }
-    FD_ZERO(&writable);
-    FD_SET((unsigned)fd, &writable); /* musl's computes with it */
-    while (select(fd + 1, NULL, &writable, NULL, NULL) == -1) {
-        if (errno != EINTR) {
-            return -1;
+    do {
+        FD_ZERO(&ready);
+        FD_SET((unsigned)fd, &ready); /* musl's computes with it */
+        if (select(fd + 1, writing ? NULL : &ready, writing ? &ready : NULL,
+                   NULL, NULL) != -1) {
+            return 0;
         }
-    }
-    return 0;
+    } while (errno == EINTR);
+    return -1;
 }
 
-bool try_again(void)
+bool must_repeat(void)
 {
     return errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+bool try_again(int fd, bool writing)
+{
+    return errno == EINTR || (must_repeat() && wait_ready(fd, writing) == 0);
 }
 
 int write_all(int fd, const void *data, size_t size, struct tally *tally)
@@ -41,7 +48,7 @@ int write_all(int fd, const void *data, size_t size, struct tally *tally)
     while (size > 0) {
         ssize_t nwritten = write(fd, next, size);
         if (nwritten == -1) {
-            if (!try_again() || (errno != EINTR && wait_writable(fd) == -1)) {
+            if (!try_again(fd, true)) {
                 return -1;
             }
             continue;
@@ -70,13 +77,18 @@ char *make_line(const char *text)
 
 int finish_connect(int sock_fd)
 {
+    struct sockaddr_storage peer;
+    socklen_t peer_size = sizeof peer;
     int error;
     socklen_t size = sizeof error;
 
-    if (wait_writable(sock_fd) == -1 ||
+    if (wait_ready(sock_fd, true) == -1 ||
         getsockopt(sock_fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1) {
         return -1;
     }
-    errno = error;
-    return error == 0 ? 0 : -1;
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    return getpeername(sock_fd, (struct sockaddr *)&peer, &peer_size);
 }

@@ -10,11 +10,18 @@
 #include "report.h"
 
 /*
- * Whether a read or write that failed is to be tried again: it was
- * interrupted (EINTR), or had to wait on a descriptor that does not wait
- * (EAGAIN, EWOULDBLOCK: POSIX lets them be one error, or two).
+ * Whether errno says that a read or write is merely to be repeated: it was
+ * interrupted (EINTR), or found nothing to do on a descriptor that does not
+ * wait (EAGAIN or EWOULDBLOCK: POSIX lets them be one number, or two).
  */
-bool try_again(void);
+bool must_repeat(void);
+
+/*
+ * As must_repeat(); and waits, if the descriptor does not, until fd can be
+ * written (writing) or read. For a standard stream that another program has
+ * set to O_NONBLOCK.
+ */
+bool try_again(int fd, bool writing);
 
 /*
  * Writes all of the bytes. One write() may take fewer than it is given, be

@@ -61,10 +61,10 @@ static int open_fifo(const char *path, struct stat *status)
             say("mkfifo(%s, 0600) = 0", path);
         }
         release_signals();
-        if (found == -1) {
-            continue; /* the other side has just removed it */
+        if (found == -1 && errno == ENOENT) {
+            continue; /* somebody has just removed it */
         }
-        if (check_fifo(status) == -1) {
+        if (found == -1 || check_fifo(status) == -1) {
             die("mkfifo %s", path);
         }
 
@@ -94,7 +94,8 @@ static int open_fifo(const char *path, struct stat *status)
 }
 
 /* Prints all that comes, until the last writer has closed. */
-static void print_all(int fifo_fd, const char *path, struct tally *reads)
+static void print_all(int fifo_fd, const char *path, const struct stat *status,
+                      struct tally *reads)
 {
     static char buffer[BUFFER_SIZE];
     ssize_t nread;
@@ -105,10 +106,12 @@ static void print_all(int fifo_fd, const char *path, struct tally *reads)
             if (errno == EINTR) {
                 continue;
             }
+            own_path(path, status); /* it goes, as it does at the end */
             die("read %s", path);
         }
         say_data(reads, "read", fifo_fd, buffer, (size_t)nread);
         if (write_all(STDOUT_FILENO, buffer, (size_t)nread, NULL) == -1) {
+            own_path(path, status);
             die("write standard output");
         }
     }
@@ -127,13 +130,13 @@ int main(int argc, char *argv[])
 
     const char *path = operands[0];
     int fifo_fd = open_fifo(path, &status);
-    print_all(fifo_fd, path, &reads);
+    print_all(fifo_fd, path, &status, &reads);
 
     /* unlink: from now on no writer can find the FIFO. One who opened it just
      * before still writes to us, so read to the end once more. */
     own_path(path, &status);
     remove_path();
-    print_all(fifo_fd, path, &reads);
+    print_all(fifo_fd, path, &status, &reads);
 
     close(fifo_fd); /* can fail for a wrong descriptor only */
     say("close(%d) = 0; reads: %lu, %llu bytes", fifo_fd, reads.calls,

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@
 #include "../common/transfer.h"
 
 enum {
-    BUFFER_SIZE = 64 * 1024, /* bytes per write: all that a pipe holds */
+    BUFFER_SIZE = 64 * 1024, /* bytes per write: what a pipe holds on Linux */
     LOOK = 1,                /* seconds until open looks at the path again */
 };
 
@@ -63,10 +64,10 @@ static int open_fifo(const char *path, struct stat *status)
             say("mkfifo(%s, 0600) = 0", path);
         }
         release_signals();
-        if (found == -1) {
-            continue; /* the other side has just removed it */
+        if (found == -1 && errno == ENOENT) {
+            continue; /* somebody has just removed it */
         }
-        if (check_fifo(status) == -1) {
+        if (found == -1 || check_fifo(status) == -1) {
             die("mkfifo %s", path);
         }
 
@@ -95,50 +96,96 @@ static int open_fifo(const char *path, struct stat *status)
     }
 }
 
-/* Takes the next piece of standard input; from a terminal that is a line.
- * Returns its size in bytes, 0 at end of file. */
-static size_t read_input(char *buffer, size_t size)
+/* write: waits while the pipe is full, until the reader reads. Ends the
+ * program when no reader has the FIFO open any more. */
+static void write_piece(int fifo_fd, const char *path,
+                        const struct stat *status, const char *piece,
+                        size_t size, struct tally *writes)
 {
+    struct flock turn = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    /* The kernel keeps up to PIPE_BUF bytes in one piece. For more, writers
+     * take turns. Where a FIFO has no locks, the kernel's promise remains. */
+    while (fcntl(fifo_fd, F_SETLKW, &turn) == -1 && errno == EINTR) {
+    }
+    if (write_all(fifo_fd, piece, size, writes) == -1) {
+        own_path(path, status); /* in place of the reader, who has gone */
+        die("write %s", path);
+    }
+    turn.l_type = F_UNLCK;
+    (void)fcntl(fifo_fd, F_SETLK, &turn); /* close would do it, too */
+}
+
+/* The size of the whole lines in the buffer. A full buffer that has no
+ * newline counts as a line. */
+static size_t whole_lines(const char *buffer, size_t filled)
+{
+    size_t size = filled;
+
+    while (size > 0 && buffer[size - 1] != '\n') {
+        size--;
+    }
+    return size == 0 && filled == BUFFER_SIZE ? filled : size;
+}
+
+/* Writes all of standard input, in whole lines, so that no other writer's
+ * lines come between the parts of one. */
+static void write_input(int fifo_fd, const char *path,
+                        const struct stat *status, struct tally *writes)
+{
+    static char buffer[BUFFER_SIZE];
+    size_t filled = 0;
     ssize_t nread;
 
-    while ((nread = read(STDIN_FILENO, buffer, size)) == -1) {
-        if (errno != EINTR) {
-            die("read standard input");
+    while ((nread = read(STDIN_FILENO, buffer + filled,
+                         sizeof buffer - filled)) != 0) {
+        if (nread == -1) {
+            if (!try_again(STDIN_FILENO, false)) {
+                die("read standard input");
+            }
+            continue;
+        }
+        filled += (size_t)nread;
+        size_t size = whole_lines(buffer, filled);
+        if (size > 0) {
+            write_piece(fifo_fd, path, status, buffer, size, writes);
+            filled -= size;
+            memmove(buffer, buffer + size, filled);
         }
     }
-    return (size_t)nread;
+    if (filled > 0) { /* the last line has no newline */
+        write_piece(fifo_fd, path, status, buffer, filled, writes);
+    }
 }
 
 int main(int argc, char *argv[])
 {
-    static char buffer[BUFFER_SIZE];
     const char *operands[] = {"/tmp/fifo_pair.fifo", "Hello, reader!"};
     struct tally writes = {.payload_shown = true};
     struct stat status;
-    char *message = NULL;
 
     start_program("fifo_writer", PATHS);
     read_arguments(argc, argv, usage, operands, 2, NULL);
     start_cleanup();
-    if (strcmp(operands[1], "-") != 0) {
-        message = make_line(operands[1]);
-    }
+
     const char *path = operands[0];
+    const char *message = operands[1];
     int fifo_fd = open_fifo(path, &status);
 
-    /* write: waits while the pipe is full, until the reader reads. */
-    const char *piece = message != NULL ? message : buffer;
-    size_t size =
-        message != NULL ? strlen(message) : read_input(buffer, sizeof buffer);
-    while (size > 0) {
-        if (write_all(fifo_fd, piece, size, &writes) == -1) {
-            /* The reader would have removed the path, and has gone. */
-            int error = errno;
-            own_path(path, &status);
-            errno = error;
-            die("write %s", path);
-        }
-        size = message != NULL ? 0 : read_input(buffer, sizeof buffer);
+    if (strcmp(message, "-") == 0) {
+        write_input(fifo_fd, path, &status, &writes);
+    } else {
+        char *line = make_line(message);
+        write_piece(fifo_fd, path, &status, line, strlen(line), &writes);
+        free(line);
+    }
+
+    /* If the reader has gone already, what the pipe still holds is lost. */
+    struct pollfd end = {.fd = fifo_fd, .events = POLLOUT};
+    if (poll(&end, 1, 0) == 1 && (end.revents & (POLLERR | POLLHUP)) != 0) {
+        own_path(path, &status);
+        errno = EPIPE;
+        die("write %s", path);
     }
 
     /* close: when the last writer closes, the reader reads end of file. */
@@ -146,6 +193,5 @@ int main(int argc, char *argv[])
     close(fifo_fd); /* can fail for a wrong descriptor only */
     say("close(%d) = 0; writes: %lu, %llu bytes", fifo_fd, writes.calls,
         writes.bytes);
-    free(message);
     return EXIT_SUCCESS;
 }

@@ -85,7 +85,7 @@ static void read_input(struct conversation *talk)
     ssize_t nread = read(STDIN_FILENO, buffer, sizeof buffer);
 
     if (nread == -1) {
-        if (!try_again()) {
+        if (!must_repeat()) {
             die("read standard input");
         }
         return;
@@ -101,7 +101,7 @@ static void send_some(struct conversation *talk)
     ssize_t nwritten = write(talk->sock_fd, talk->unsent, talk->unsent_size);
 
     if (nwritten == -1) {
-        if (!try_again()) {
+        if (!must_repeat()) {
             /* The server has gone, and may have left an answer to read. */
             warn("write %s", talk->server);
             give_hint(errno);
@@ -126,7 +126,7 @@ static bool print_answer(struct conversation *talk)
     ssize_t nread = read(talk->sock_fd, buffer, sizeof buffer);
 
     if (nread == -1) {
-        if (try_again()) {
+        if (must_repeat()) {
             return true;
         }
         if (!talk->failed) {
@@ -169,7 +169,7 @@ static void converse(struct conversation *talk)
 {
     const unsigned sock = (unsigned)talk->sock_fd; /* FD_SET of musl wants it */
     const char *told = NULL;
-    bool open = true;
+    bool answering = true;
 
     if (talk->sock_fd >= FD_SETSIZE) {
         errno = EMFILE; /* an fd_set has no room for it */
@@ -182,7 +182,7 @@ static void converse(struct conversation *talk)
         fcntl(talk->sock_fd, F_SETFL, flags | O_NONBLOCK) == -1) {
         die("fcntl %s", talk->server);
     }
-    while (open) {
+    while (answering) {
         const char *waiting = "for the answer, until the server closes";
         struct timeval silence = {SILENCE, 0};
         fd_set readable;
@@ -217,9 +217,9 @@ static void converse(struct conversation *talk)
             read_input(talk);
         }
         if (FD_ISSET(sock, &readable)) {
-            open = print_answer(talk);
+            answering = print_answer(talk);
         }
-        if (open && talk->unsent_size > 0) {
+        if (answering && talk->unsent_size > 0) {
             send_some(talk);
         }
     }
@@ -247,11 +247,12 @@ int main(int argc, char *argv[])
          address = address->ai_next) {
         connect_to(address, &talk);
     }
+    int error = errno;
+    freeaddrinfo(list);
     if (talk.sock_fd == -1) {
-        give_hint(errno);
+        give_hint(error);
         return EXIT_FAILURE;
     }
-    freeaddrinfo(list);
 
     char *message = NULL;
     if (strcmp(operands[2], "-") == 0) {

@@ -38,15 +38,16 @@ static const char usage[] =
     "  -q        leave out the story\n"
     "  -h        show this help\n";
 
-/* Returns a socket that listens on the address, or -1 after a warning. */
-static int listen_on(const struct addrinfo *address)
+/* Returns a socket that listens on the address, whose text goes to `name`; or
+ * -1 after a warning. */
+static int listen_on(const struct addrinfo *address, char *name,
+                     size_t name_size)
 {
     const int on = 1;
     struct sockaddr_storage real;
     socklen_t real_size = sizeof real;
-    char name[ADDRESS_SIZE];
 
-    address_text(address->ai_addr, address->ai_addrlen, name, sizeof name);
+    address_text(address->ai_addr, address->ai_addrlen, name, name_size);
 
     /* socket: an endpoint of this family, so far without an address. */
     int listen_fd = socket(address->ai_family, SOCK_STREAM, 0);
@@ -79,14 +80,15 @@ static int listen_on(const struct addrinfo *address)
     if (getsockname(listen_fd, (struct sockaddr *)&real, &real_size) == -1) {
         return give_up(listen_fd, "getsockname", name);
     }
-    address_text((struct sockaddr *)&real, real_size, name, sizeof name);
+    address_text((struct sockaddr *)&real, real_size, name, name_size);
     announce("ready on %s", name);
     return listen_fd;
 }
 
 /* Waits for the next client. Returns its connected socket, and its address
  * as text in `peer`; or -1 when it is worth trying again. */
-static int accept_client(int listen_fd, char *peer, size_t peer_size)
+static int accept_client(int listen_fd, const char *name, char *peer,
+                         size_t peer_size)
 {
     const struct timespec retry_pause = {0, RETRY_PAUSE};
     const int on = 1;
@@ -101,7 +103,7 @@ static int accept_client(int listen_fd, char *peer, size_t peer_size)
         }
         /* The client has gone already, or descriptors or memory are short:
          * that passes. The pause keeps it from being a busy loop. */
-        warn("accept");
+        warn("accept %s", name);
         if (errno != ECONNABORTED) {
             nanosleep(&retry_pause, NULL); /* may end early: no matter */
         }
@@ -166,12 +168,12 @@ int main(int argc, char *argv[])
     unsigned long count = 0;
     struct addrinfo *list;
     int listen_fd = -1;
+    char name[ADDRESS_SIZE];
     char peer[ADDRESS_SIZE];
 
     start_program("tcp_server", ADDRESSES);
     read_arguments(argc, argv, usage, operands, 3, &count);
     check_port(operands[1], 0, usage);
-    char *reply = operands[2] == NULL ? NULL : make_line(operands[2]);
     start_cleanup();
 
     /* A name may have several addresses: the first that works will do. */
@@ -181,16 +183,18 @@ int main(int argc, char *argv[])
     }
     for (struct addrinfo *address = list; address != NULL && listen_fd == -1;
          address = address->ai_next) {
-        listen_fd = listen_on(address);
+        listen_fd = listen_on(address, name, sizeof name);
     }
+    int error = errno;
+    freeaddrinfo(list);
     if (listen_fd == -1) {
-        give_hint(errno);
+        give_hint(error);
         return EXIT_FAILURE;
     }
-    freeaddrinfo(list);
+    char *reply = operands[2] == NULL ? NULL : make_line(operands[2]);
 
     while (wait_for_place(count)) {
-        int conn_fd = accept_client(listen_fd, peer, sizeof peer);
+        int conn_fd = accept_client(listen_fd, name, peer, sizeof peer);
         if (conn_fd == -1) {
             continue;
         }
@@ -205,14 +209,15 @@ int main(int argc, char *argv[])
             _exit(serve(conn_fd, peer, reply));
         }
         if (child == -1) {
-            warn("fork, and drop %s", peer);
+            warn("fork for %s", peer);
         } else {
             own_child(child);
             say("fork() = %ld, a child that serves it", (long)child);
         }
         release_signals();
         close(conn_fd); /* the child has a copy */
-        say("close(%d) = 0, the child serves", conn_fd);
+        say("close(%d) = 0, %s", conn_fd,
+            child == -1 ? "this client is dropped" : "the child serves");
     }
 
     close(listen_fd);

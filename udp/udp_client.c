@@ -128,7 +128,7 @@ static ssize_t exchange(struct conversation *talk, int sock_fd,
         do {
             nread = recvfrom(sock_fd, answer, BUFFER_SIZE, 0, NULL, NULL);
         } while (nread == -1 && errno == EINTR);
-        if (nread == -1 && !try_again()) {
+        if (nread == -1 && errno != EAGAIN && errno != EWOULDBLOCK) {
             return give_up(-1, "recvfrom", talk->name);
         }
         if (nread != -1) {
@@ -169,7 +169,7 @@ static int next_byte(void)
     int byte;
 
     while ((byte = getchar()) == EOF && ferror(stdin)) {
-        if (errno != EINTR) {
+        if (!try_again(STDIN_FILENO, false)) {
             die("read standard input");
         }
         clearerr(stdin);

@@ -39,15 +39,15 @@ static const char usage[] =
     "  -q        leave out the story\n"
     "  -h        show this help\n";
 
-/* Returns a socket that is bound to the address, or -1 after a warning. */
-static int bind_to(const struct addrinfo *address)
+/* Returns a socket that is bound to the address, whose text goes to `name`; or
+ * -1 after a warning. */
+static int bind_to(const struct addrinfo *address, char *name, size_t name_size)
 {
     const int size = 2 * BUFFER_SIZE;
     struct sockaddr_storage real;
     socklen_t real_size = sizeof real;
-    char name[ADDRESS_SIZE];
 
-    address_text(address->ai_addr, address->ai_addrlen, name, sizeof name);
+    address_text(address->ai_addr, address->ai_addrlen, name, name_size);
 
     /* socket: an endpoint of this family, so far without an address. */
     int sock_fd = socket(address->ai_family, SOCK_DGRAM, 0);
@@ -73,7 +73,7 @@ static int bind_to(const struct addrinfo *address)
     if (getsockname(sock_fd, (struct sockaddr *)&real, &real_size) == -1) {
         return give_up(sock_fd, "getsockname", name);
     }
-    address_text((struct sockaddr *)&real, real_size, name, sizeof name);
+    address_text((struct sockaddr *)&real, real_size, name, name_size);
     announce("ready on %s", name);
     return sock_fd;
 }
@@ -83,9 +83,10 @@ static int bind_to(const struct addrinfo *address)
 static void tell_news(struct tally *received, struct tally *sent)
 {
     static struct timespec last;
-    struct timespec now;
+    struct timespec now = {0, 0};
 
-    clock_gettime(CLOCK_MONOTONIC, &now); /* can fail on no POSIX system */
+    /* Without such a clock a burst never ends, which does no harm. */
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
     if (now.tv_sec - last.tv_sec > NEWS) {
         received->told = 0;
         sent->told = 0;
@@ -94,8 +95,8 @@ static void tell_news(struct tally *received, struct tally *sent)
 }
 
 /* Waits for a datagram and answers it. Returns whether it did. */
-static bool answer_next(int sock_fd, const char *reply, struct tally *received,
-                        struct tally *sent)
+static bool answer_next(int sock_fd, const char *name, const char *reply,
+                        struct tally *received, struct tally *sent)
 {
     static char buffer[BUFFER_SIZE];
     const struct timespec retry_pause = {0, RETRY_PAUSE};
@@ -112,13 +113,14 @@ static bool answer_next(int sock_fd, const char *reply, struct tally *received,
                              (struct sockaddr *)&client, &client_size);
     if (nread == -1) {
         if (errno != EINTR) {
-            warn("recvfrom"); /* memory is short, or the network is down */
-            nanosleep(&retry_pause, NULL); /* so this is no busy loop */
+            warn("recvfrom %s", name);     /* such as: memory is short */
+            nanosleep(&retry_pause, NULL); /* so it is no busy loop */
         }
         return false;
     }
     tell_news(received, sent);
-    if (count_data(received, (size_t)nread)) {
+    bool told = count_data(received, (size_t)nread);
+    if (told) {
         say("recvfrom(%d) = %zd %s from %s", sock_fd, nread,
             quote(buffer, (size_t)nread).text,
             address_text((struct sockaddr *)&client, client_size, peer,
@@ -142,9 +144,10 @@ static bool answer_next(int sock_fd, const char *reply, struct tally *received,
         warn("sendto %s", peer); /* this client's trouble alone */
         return false;
     }
-    if (count_data(sent, size)) {
+    (void)count_data(sent, size); /* told with the question */
+    if (told) {
         say("sendto(%d, %s) = %zd%s", sock_fd, peer, nsent,
-            sent->told < TOLD ? "" : "; from now on only counted");
+            received->told < TOLD ? "" : "; from now on only counted");
     }
     return true;
 }
@@ -155,6 +158,7 @@ int main(int argc, char *argv[])
     unsigned long count = 0;
     struct tally received = {.payload_shown = true};
     struct tally sent = {.payload_shown = false};
+    char name[ADDRESS_SIZE];
     struct addrinfo *list;
     int sock_fd = -1;
 
@@ -174,16 +178,17 @@ int main(int argc, char *argv[])
     }
     for (struct addrinfo *address = list; address != NULL && sock_fd == -1;
          address = address->ai_next) {
-        sock_fd = bind_to(address);
+        sock_fd = bind_to(address, name, sizeof name);
     }
+    int error = errno;
+    freeaddrinfo(list);
     if (sock_fd == -1) {
-        give_hint(errno);
+        give_hint(error);
         return EXIT_FAILURE;
     }
-    freeaddrinfo(list);
 
     for (unsigned long answered = 0; count == 0 || answered < count;) {
-        if (answer_next(sock_fd, reply, &received, &sent)) {
+        if (answer_next(sock_fd, name, reply, &received, &sent)) {
             answered++;
         }
     }

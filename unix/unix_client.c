@@ -50,12 +50,14 @@ struct conversation {
     struct tally writes;
 };
 
-/* Connects to the address. Returns 0, or -1 after a warning. */
-static int connect_to(const struct sockaddr_un *address,
-                      struct conversation *talk)
+/* Connects to the path. Returns 0, or -1 after a warning. */
+static int connect_to(const char *server, struct conversation *talk)
 {
-    const char *server = address->sun_path;
+    struct sockaddr_un address;
 
+    if (unix_address(server, &address) == -1) {
+        return give_up(-1, "connect", server);
+    }
     /* socket: an endpoint of this family, so far without an address. */
     int sock_fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (sock_fd == -1) {
@@ -66,8 +68,7 @@ static int connect_to(const struct sockaddr_un *address,
     /* connect: waits for the kernel on the other side, which completes the
      * connection even before the server calls accept. */
     say("connect(%d, %s) waits for the server", sock_fd, server);
-    if (connect(sock_fd, (const struct sockaddr *)address, sizeof *address) ==
-            -1 &&
+    if (connect(sock_fd, (struct sockaddr *)&address, sizeof address) == -1 &&
         (errno != EINTR || finish_connect(sock_fd) == -1)) {
         return give_up(sock_fd, "connect", server);
     }
@@ -85,7 +86,7 @@ static void read_input(struct conversation *talk)
     ssize_t nread = read(STDIN_FILENO, buffer, sizeof buffer);
 
     if (nread == -1) {
-        if (!try_again()) {
+        if (!must_repeat()) {
             die("read standard input");
         }
         return;
@@ -101,7 +102,7 @@ static void send_some(struct conversation *talk)
     ssize_t nwritten = write(talk->sock_fd, talk->unsent, talk->unsent_size);
 
     if (nwritten == -1) {
-        if (!try_again()) {
+        if (!must_repeat()) {
             /* The server has gone, and may have left an answer to read. */
             warn("write %s", talk->server);
             give_hint(errno);
@@ -126,7 +127,7 @@ static bool print_answer(struct conversation *talk)
     ssize_t nread = read(talk->sock_fd, buffer, sizeof buffer);
 
     if (nread == -1) {
-        if (try_again()) {
+        if (must_repeat()) {
             return true;
         }
         if (!talk->failed) {
@@ -169,7 +170,7 @@ static void converse(struct conversation *talk)
 {
     const unsigned sock = (unsigned)talk->sock_fd; /* FD_SET of musl wants it */
     const char *told = NULL;
-    bool open = true;
+    bool answering = true;
 
     if (talk->sock_fd >= FD_SETSIZE) {
         errno = EMFILE; /* an fd_set has no room for it */
@@ -182,7 +183,7 @@ static void converse(struct conversation *talk)
         fcntl(talk->sock_fd, F_SETFL, flags | O_NONBLOCK) == -1) {
         die("fcntl %s", talk->server);
     }
-    while (open) {
+    while (answering) {
         const char *waiting = "for the answer, until the server closes";
         struct timeval silence = {SILENCE, 0};
         fd_set readable;
@@ -217,9 +218,9 @@ static void converse(struct conversation *talk)
             read_input(talk);
         }
         if (FD_ISSET(sock, &readable)) {
-            open = print_answer(talk);
+            answering = print_answer(talk);
         }
-        if (open && talk->unsent_size > 0) {
+        if (answering && talk->unsent_size > 0) {
             send_some(talk);
         }
     }
@@ -232,15 +233,11 @@ int main(int argc, char *argv[])
                                 .sending = true,
                                 .reads.payload_shown = true,
                                 .writes.payload_shown = true};
-    struct sockaddr_un address;
 
     start_program("unix_client", PATHS);
     read_arguments(argc, argv, usage, operands, 2, NULL);
 
-    if (unix_address(operands[0], &address) == -1) {
-        die("connect %s", operands[0]);
-    }
-    if (connect_to(&address, &talk) == -1) {
+    if (connect_to(operands[0], &talk) == -1) {
         give_hint(errno);
         return EXIT_FAILURE;
     }

@@ -38,12 +38,37 @@ static const char usage[] =
     "  -q        leave out the story\n"
     "  -h        show this help\n";
 
-/* Returns a socket that listens on the address, or -1 after a warning. */
-static int listen_on(const struct sockaddr_un *address)
+/* Binds the socket to the path, and makes that ours to remove. The socket file
+ * is for the owner alone; one that a killed server has left is replaced. */
+static int bind_path(int listen_fd, const char *path)
 {
-    const char *name = address->sun_path;
+    struct sockaddr_un address;
     struct stat status;
 
+    if (unix_address(path, &address) == -1) {
+        return -1;
+    }
+    umask(S_IRWXG | S_IRWXO);
+    hold_signals();
+    int result = bind(listen_fd, (struct sockaddr *)&address, sizeof address);
+    if (result == -1 && errno == EADDRINUSE &&
+        remove_stale_socket(&address) == 0) {
+        say("unlink(%s) = 0, left behind by a server that was killed", path);
+        result = bind(listen_fd, (struct sockaddr *)&address, sizeof address);
+    }
+    if (result == 0) {
+        result = lstat(path, &status);
+    }
+    if (result == 0) {
+        own_path(path, &status);
+    }
+    release_signals();
+    return result;
+}
+
+/* Returns a socket that listens on the path, or -1 after a warning. */
+static int listen_on(const char *name)
+{
     /* socket: an endpoint of this family, so far without an address. */
     int listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (listen_fd == -1) {
@@ -51,23 +76,8 @@ static int listen_on(const struct sockaddr_un *address)
     }
     say("socket(AF_UNIX, SOCK_STREAM) = %d", listen_fd);
 
-    /* bind: makes a socket file at the path that clients connect to, for the
-     * owner alone. A file that a killed server has left is replaced. */
-    umask(S_IRWXG | S_IRWXO);
-    hold_signals();
-    int result =
-        bind(listen_fd, (const struct sockaddr *)address, sizeof *address);
-    if (result == -1 && errno == EADDRINUSE &&
-        remove_stale_socket(address) == 0) {
-        say("unlink(%s) = 0, left behind by a server that was killed", name);
-        result =
-            bind(listen_fd, (const struct sockaddr *)address, sizeof *address);
-    }
-    if (result == 0 && lstat(name, &status) == 0) {
-        own_path(name, &status);
-    }
-    release_signals();
-    if (result == -1) {
+    /* bind: makes the socket file that clients connect to. */
+    if (bind_path(listen_fd, name) == -1) {
         return give_up(listen_fd, "bind", name);
     }
     say("bind(%d, %s) = 0", listen_fd, name);
@@ -85,7 +95,8 @@ static int listen_on(const struct sockaddr_un *address)
 
 /* Waits for the next client. Returns its connected socket, and its address
  * as text in `peer`; or -1 when it is worth trying again. */
-static int accept_client(int listen_fd, char *peer, size_t peer_size)
+static int accept_client(int listen_fd, const char *name, char *peer,
+                         size_t peer_size)
 {
     const struct timespec retry_pause = {0, RETRY_PAUSE};
     struct sockaddr_storage address;
@@ -99,7 +110,7 @@ static int accept_client(int listen_fd, char *peer, size_t peer_size)
         }
         /* The client has gone already, or descriptors or memory are short:
          * that passes. The pause keeps it from being a busy loop. */
-        warn("accept");
+        warn("accept %s", name);
         if (errno != ECONNABORTED) {
             nanosleep(&retry_pause, NULL); /* may end early: no matter */
         }
@@ -158,25 +169,22 @@ int main(int argc, char *argv[])
 {
     const char *operands[] = {"/tmp/unix_pair.socket", NULL};
     unsigned long count = 0;
-    struct sockaddr_un address;
     char peer[ADDRESS_SIZE];
 
     start_program("unix_server", PATHS);
     read_arguments(argc, argv, usage, operands, 2, &count);
-    char *reply = operands[1] == NULL ? NULL : make_line(operands[1]);
     start_cleanup();
 
-    if (unix_address(operands[0], &address) == -1) {
-        die("bind %s", operands[0]);
-    }
-    int listen_fd = listen_on(&address);
+    const char *name = operands[0];
+    int listen_fd = listen_on(name);
     if (listen_fd == -1) {
         give_hint(errno);
         return EXIT_FAILURE;
     }
+    char *reply = operands[1] == NULL ? NULL : make_line(operands[1]);
 
     while (wait_for_place(count)) {
-        int conn_fd = accept_client(listen_fd, peer, sizeof peer);
+        int conn_fd = accept_client(listen_fd, name, peer, sizeof peer);
         if (conn_fd == -1) {
             continue;
         }
@@ -191,14 +199,15 @@ int main(int argc, char *argv[])
             _exit(serve(conn_fd, peer, reply));
         }
         if (child == -1) {
-            warn("fork, and drop %s", peer);
+            warn("fork for %s", peer);
         } else {
             own_child(child);
             say("fork() = %ld, a child that serves it", (long)child);
         }
         release_signals();
         close(conn_fd); /* the child has a copy */
-        say("close(%d) = 0, the child serves", conn_fd);
+        say("close(%d) = 0, %s", conn_fd,
+            child == -1 ? "this client is dropped" : "the child serves");
     }
 
     remove_path(); /* while the socket is ours, so is the path */
