@@ -1,0 +1,35 @@
+#!/bin/sh
+#
+# check.sh - installs what is missing, builds, and runs every test. Takes no
+# arguments, and works from any folder. Ends with CTest's own summary and exit
+# status. These environment variables change what is tested:
+#
+#   CC           the compiler, when the build folder is new
+#   CHECK_BUILD  the build folder (build)
+#   CHECK_CMAKE  more arguments for CMake, such as -DSANITIZERS=address
+
+set -eu
+unset CDPATH # it would lead cd astray
+cd "$(dirname "$0")/.."
+# shellcheck source=tests/install.sh
+. tests/install.sh
+
+need_test_tools() {
+  need_build_tools
+  need CMocka libcmocka-dev can_include cmocka.h
+}
+
+build=${CHECK_BUILD:-build}
+jobs=$(getconf _NPROCESSORS_ONLN)
+
+install_missing need_test_tools
+printf 'Building in %s/ ...\n' "$build"
+# Progress is left out; errors and warnings are on standard error.
+# shellcheck disable=SC2086 # CHECK_CMAKE is several words
+cmake -S . -B "$build" ${CHECK_CMAKE:-} >/dev/null
+[ -f "$build/tests/CTestTestfile.cmake" ] ||
+  fail 'no tests: CMake does not find CMocka, and left them out'
+cmake --build "$build" --parallel "$jobs" >/dev/null
+
+cd "$build"
+ctest --output-on-failure --no-tests=error --parallel "$jobs"
