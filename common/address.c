@@ -37,9 +37,9 @@ static const char *path_text(const struct sockaddr *address, socklen_t length,
         room = sizeof path.sun_path;
     }
     if (room == 0 || path.sun_path[0] == '\0') {
-        snprintf(text, size, "unnamed");
+        (void)snprintf(text, size, "unnamed");
     } else {
-        snprintf(text, size, "%.*s", (int)room, path.sun_path);
+        (void)snprintf(text, size, "%.*s", (int)room, path.sun_path);
     }
     return text;
 }
@@ -55,11 +55,11 @@ const char *address_text(const struct sockaddr *address, socklen_t length,
     }
     if (getnameinfo(address, length, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-        snprintf(text, size, "address of family %d", address->sa_family);
+        (void)snprintf(text, size, "address of family %d", address->sa_family);
     } else if (address->sa_family == AF_INET6) {
-        snprintf(text, size, "[%s]:%s", host, port);
+        (void)snprintf(text, size, "[%s]:%s", host, port);
     } else {
-        snprintf(text, size, "%s:%s", host, port);
+        (void)snprintf(text, size, "%s:%s", host, port);
     }
     return text;
 }

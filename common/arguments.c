@@ -21,7 +21,7 @@ static _Noreturn void refuse(const char *usage, const char *what,
     char problem[LINE_SIZE];
 
     /* A long text may be cut here: its beginning tells enough. */
-    snprintf(problem, sizeof problem, "%s: %s", what, text);
+    (void)snprintf(problem, sizeof problem, "%s: %s", what, text);
     die_usage(usage, problem);
 }
 
@@ -56,8 +56,8 @@ void check_port(const char *text, unsigned long lowest, const char *usage)
 
     if (parse_number(text, lowest, 65535, &port) == -1) {
         refuse(usage,
-               lowest == 0 ? "PORT is not a number from 0 to 65535"
-                           : "PORT is not a number from 1 to 65535",
+               lowest == 0 ? "PORT must be a number from 0 to 65535, not"
+                           : "PORT must be a number from 1 to 65535, not",
                text);
     }
 }
@@ -90,7 +90,8 @@ void read_arguments(int argc, char *argv[], const char *usage,
             be_quiet();
         } else if (option == 'n') {
             if (parse_number(optarg, 1, COUNT_MAX, count) == -1) {
-                refuse(usage, "COUNT is not a number from 1 to 1000000000",
+                refuse(usage,
+                       "COUNT must be a number from 1 to 1000000000, not",
                        optarg);
             }
         } else if (option == ':') {

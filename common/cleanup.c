@@ -72,8 +72,8 @@ static void on_end_signal(int number)
             }
         }
     }
-    unlink_own();  /* a failure can't be told from here */
-    raise(number); /* SA_RESETHAND: now it ends the program, on return */
+    unlink_own();        /* a failure can't be told from here */
+    (void)raise(number); /* SA_RESETHAND: now it ends the program, on return */
 }
 
 static void on_child_end(int number)
@@ -124,7 +124,9 @@ void start_cleanup(void)
             sigaction(end_signals[i], &action, NULL);
         }
     }
-    atexit(remove_path);
+    if (atexit(remove_path) != 0) {
+        die("atexit");
+    }
 }
 
 void hold_signals(void)
@@ -205,7 +207,7 @@ int remove_stale_socket(const struct sockaddr_un *address)
     /* When two servers start at once, only one may look and remove: the other
      * would remove the socket that the first has bound in between. O_EXCL
      * lets one of them in. */
-    snprintf(lock, sizeof lock, "%s.lock", address->sun_path);
+    (void)snprintf(lock, sizeof lock, "%s.lock", address->sun_path);
     int lock_fd = open(lock, O_WRONLY | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
     if (lock_fd == -1) {
         if (errno == EEXIST) {
@@ -246,7 +248,7 @@ bool wait_for_place(unsigned long count)
            (count > 0 && running > 0 &&
             (unsigned long)served + (unsigned long)running >= count)) {
         if (!told) {
-            say("sigsuspend() waits for the end of a child");
+            say("sigsuspend waits for the end of a child");
             told = true;
         }
         sigsuspend(&before); /* until a signal comes, such as SIGCHLD */

@@ -21,14 +21,14 @@ static const struct hint {
 } hints[] = {
     {EADDRINUSE,
      "another program has this port: an earlier server, perhaps suspended "
-     "with Ctrl-Z (see: jobs); end it, or take another port",
-     "a server has this path, perhaps suspended with Ctrl-Z (see: jobs); end "
-     "it, or take another path"},
+     "with Ctrl-Z (jobs lists it, fg resumes it); end it, or take another port",
+     "a server has this path, perhaps suspended with Ctrl-Z (jobs lists it, fg "
+     "resumes it); end it, or take another path"},
     {ECONNREFUSED,
      "nobody listens there: is the server running, on this address and port? "
      "IPv4 and IPv6 differ: localhost may be 127.0.0.1 or ::1",
-     "no server has this path: it was left behind, or is not a socket; start "
-     "the server"},
+     "nobody listens on this path: a server that was killed left it behind, or "
+     "it is no socket; start the server"},
     {ETIMEDOUT,
      "no answer came: is the address right, the server running, or does a "
      "firewall drop what is sent?",
@@ -45,8 +45,8 @@ static const struct hint {
      NULL},
     {EAFNOSUPPORT, "this machine does not speak IPv6, or not IPv4", NULL},
     {EACCES, "ports below 1024 belong to the system: take one from 1024 on",
-     "the path, or its folder, belongs to another user: take a path of your "
-     "own"},
+     "the path, or its folder, belongs to another user, and is for that user "
+     "alone: take a path of your own"},
     {EPERM, "a rule of this machine, such as its firewall, forbids it",
      "this file system does not hold sockets or FIFOs, or protects the path: "
      "take a path under /tmp"},
@@ -83,7 +83,7 @@ void start_program(const char *name, enum subject subject)
     hint_subject = subject;
 
     /* Can only fail for a signal that does not exist. */
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
 
     /* open() takes the lowest free number. The wrong direction is meant:
      * reading or writing a stream that was closed has to fail. */
@@ -325,8 +325,8 @@ int give_up(int fd, const char *call, const char *name)
 void give_hint(int error)
 {
     if (error == ENAMETOOLONG) {
-        announce("hint: the path of a socket holds at most %zu bytes, of a "
-                 "FIFO some more: take a shorter one, such as one under /tmp",
+        announce("hint: the path of a socket holds at most %zu bytes: take a "
+                 "shorter one, such as one under /tmp",
                  sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
     }
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {

@@ -65,14 +65,14 @@ int write_all(int fd, const void *data, size_t size, struct tally *tally)
 char *make_line(const char *text)
 {
     size_t size = strlen(text);
-    char *line = malloc(size + 2);
+    char *line = malloc(size + sizeof "\n");
 
-    if (line == NULL) {
-        die("malloc %zu", size + 2);
+    if (line != NULL) {
+        memcpy(line, text, size);
+        memcpy(line + size, "\n", sizeof "\n");
+        return line;
     }
-    memcpy(line, text, size);
-    memcpy(line + size, "\n", 2);
-    return line;
+    die("malloc of %zu bytes", size + sizeof "\n");
 }
 
 int finish_connect(int sock_fd)

@@ -34,8 +34,9 @@ static const char usage[] =
     "usage: fifo_writer [-hq] [PATH [MESSAGE]]\n"
     "  PATH     the FIFO, made if it is not there (/tmp/fifo_pair.fifo)\n"
     "  MESSAGE  the text to write, - for standard input (Hello, reader!)\n"
-    "  -q       leave out the story\n"
-    "  -h       show this help\n";
+    "  -q       quiet: do not tell the system calls\n"
+    "  -h       show this help\n"
+    "In parentheses: what is taken when it is left out.\n";
 
 /* Being called is enough: it interrupts open, which fails with EINTR. */
 static void on_alarm(int number)

@@ -35,8 +35,9 @@ static const char usage[] =
     "  HOST     the server's name or address (127.0.0.1)\n"
     "  PORT     its port (12345)\n"
     "  MESSAGE  the text to send, - for standard input (Hello, server!)\n"
-    "  -q       leave out the story\n"
-    "  -h       show this help\n";
+    "  -q       quiet: do not tell the system calls\n"
+    "  -h       show this help\n"
+    "In parentheses: what is taken when it is left out.\n";
 
 /* A connection, and what is on its way from our input to the server. */
 struct conversation {
@@ -141,6 +142,8 @@ static bool print_answer(struct conversation *talk)
         if (talk->input_open || talk->unsent_size > 0) {
             announce("read %s: the server closed before the end of the input",
                      talk->server);
+            announce("hint: was it ended, or does it close early? Some of the "
+                     "input may have no answer");
             talk->failed = true;
         }
         return false;
@@ -157,18 +160,49 @@ static void finish_sending(struct conversation *talk)
 {
     talk->sending = false;
     if (shutdown(talk->sock_fd, SHUT_WR) == 0) {
-        say("shutdown(%d, SHUT_WR) = 0, the rest of the answer may come",
+        say("shutdown(%d, SHUT_WR) = 0, all is sent; the answer may still come",
             talk->sock_fd);
     } else if (errno != ENOTCONN) { /* else it has closed: read tells how */
         die("shutdown %s", talk->server);
     }
 }
 
+/* select: waits until there is input or an answer to read, or room to write.
+ * Stores what can be read. */
+static void wait_for_either(const struct conversation *talk, fd_set *readable)
+{
+    static const char *told;
+    const unsigned sock = (unsigned)talk->sock_fd; /* FD_SET of musl wants it */
+    const char *awaited = "the answer and for the server to close";
+    struct timeval silence = {SILENCE, 0};
+    fd_set writable;
+
+    FD_ZERO(readable);
+    FD_ZERO(&writable);
+    FD_SET(sock, readable);
+    if (talk->unsent_size > 0) {
+        FD_SET(sock, &writable);
+        awaited = "the server to read what it was sent";
+    } else if (talk->input_open) {
+        FD_SET(STDIN_FILENO, readable);
+        awaited = "input (Ctrl-D ends it) or an answer";
+    }
+    int ready = select(talk->sock_fd + 1, readable, &writable, NULL, &silence);
+    if (ready == -1) {
+        if (errno != EINTR) {
+            die("select %s", talk->server);
+        }
+        FD_ZERO(readable);
+    }
+    if (ready == 0 && told != awaited) {
+        say("select waits for %s", awaited);
+        told = awaited;
+    }
+}
+
 /* Sends and receives, whatever can be done first, until the server closes. */
 static void converse(struct conversation *talk)
 {
-    const unsigned sock = (unsigned)talk->sock_fd; /* FD_SET of musl wants it */
-    const char *told = NULL;
     bool answering = true;
 
     if (talk->sock_fd >= FD_SETSIZE) {
@@ -182,41 +216,18 @@ static void converse(struct conversation *talk)
         fcntl(talk->sock_fd, F_SETFL, flags | O_NONBLOCK) == -1) {
         die("fcntl %s", talk->server);
     }
+
     while (answering) {
-        const char *waiting = "for the answer, until the server closes";
-        struct timeval silence = {SILENCE, 0};
         fd_set readable;
-        fd_set writable;
 
         if (talk->sending && !talk->input_open && talk->unsent_size == 0) {
             finish_sending(talk);
         }
-        FD_ZERO(&readable);
-        FD_ZERO(&writable);
-        FD_SET(sock, &readable);
-        if (talk->unsent_size > 0) {
-            FD_SET(sock, &writable);
-            waiting = "for the server to read what it was sent";
-        } else if (talk->input_open) {
-            FD_SET(STDIN_FILENO, &readable);
-            waiting = "for input (Ctrl-D ends it) or an answer";
-        }
-        int ready =
-            select(talk->sock_fd + 1, &readable, &writable, NULL, &silence);
-        if (ready == -1) {
-            if (errno != EINTR) {
-                die("select %s", talk->server);
-            }
-            continue;
-        }
-        if (ready == 0 && told != waiting) {
-            say("select waits %s", waiting);
-            told = waiting;
-        }
+        wait_for_either(talk, &readable);
         if (FD_ISSET(STDIN_FILENO, &readable)) {
             read_input(talk);
         }
-        if (FD_ISSET(sock, &readable)) {
+        if (FD_ISSET((unsigned)talk->sock_fd, &readable)) {
             answering = print_answer(talk);
         }
         if (answering && talk->unsent_size > 0) {

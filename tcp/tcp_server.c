@@ -33,10 +33,11 @@ static const char usage[] =
     "usage: tcp_server [-hq] [-n COUNT] [HOST [PORT [REPLY]]]\n"
     "  HOST      the address to listen on (127.0.0.1)\n"
     "  PORT      its port; 0 lets the kernel choose (12345)\n"
-    "  REPLY     the answer to every read (what was read)\n"
+    "  REPLY     the answer to every read (echo: what was read)\n"
     "  -n COUNT  end when COUNT clients have been served\n"
-    "  -q        leave out the story\n"
-    "  -h        show this help\n";
+    "  -q        quiet: do not tell the system calls\n"
+    "  -h        show this help\n"
+    "In parentheses: what is taken when it is left out.\n";
 
 /* Returns a socket that listens on the address, whose text goes to `name`; or
  * -1 after a warning. */

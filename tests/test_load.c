@@ -106,7 +106,7 @@ static void keep_the_bound(const struct pair *pair)
     clients[BOUND] = connect_to(address); /* into the listen queue */
     transmit(clients[BOUND], "y", 1);
     server->heard = 0; /* it may have said it before the last child wrote */
-    expect_said(server, "*: sigsuspend() waits for the end of a child");
+    expect_said(server, "*: sigsuspend waits for the end of a child");
     assert_int_equal(recv(clients[BOUND], &answer, 1, MSG_DONTWAIT), -1);
 
     close(clients[0]);

@@ -40,8 +40,9 @@ static const char usage[] =
     "  PORT     its port (12345)\n"
     "  MESSAGE  the datagram to send, - for a datagram from each line of\n"
     "           standard input (Hello, server!)\n"
-    "  -q       leave out the story\n"
-    "  -h       show this help\n";
+    "  -q       quiet: do not tell the system calls\n"
+    "  -h       show this help\n"
+    "In parentheses: what is taken when it is left out.\n";
 
 /* The server, and what was said to it. */
 struct conversation {
@@ -221,7 +222,6 @@ static void converse(struct conversation *talk, const char *question,
 
 int main(int argc, char *argv[])
 {
-    static char line[DATAGRAM_MAX];
     const char *operands[] = {"127.0.0.1", "12345", "Hello, server!"};
     struct conversation talk = {.sent.payload_shown = true,
                                 .received.payload_shown = true};
@@ -249,6 +249,7 @@ int main(int argc, char *argv[])
     if (strcmp(message, "-") != 0) {
         converse(&talk, message, strlen(message));
     } else {
+        static char line[DATAGRAM_MAX];
         while (read_line(line, &size)) {
             converse(&talk, line, size);
         }

@@ -34,10 +34,11 @@ static const char usage[] =
     "usage: udp_server [-hq] [-n COUNT] [HOST [PORT [REPLY]]]\n"
     "  HOST      the address to receive at (127.0.0.1)\n"
     "  PORT      its port; 0 lets the kernel choose (12345)\n"
-    "  REPLY     the answer to every datagram (what it carried)\n"
+    "  REPLY     the answer to every datagram (echo: what it carried)\n"
     "  -n COUNT  end when COUNT datagrams have been answered\n"
-    "  -q        leave out the story\n"
-    "  -h        show this help\n";
+    "  -q        quiet: do not tell the system calls\n"
+    "  -h        show this help\n"
+    "In parentheses: what is taken when it is left out.\n";
 
 /* Returns a socket that is bound to the address, whose text goes to `name`; or
  * -1 after a warning. */

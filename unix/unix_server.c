@@ -33,10 +33,11 @@ enum {
 static const char usage[] =
     "usage: unix_server [-hq] [-n COUNT] [PATH [REPLY]]\n"
     "  PATH      the path to listen on (/tmp/unix_pair.socket)\n"
-    "  REPLY     the answer to every read (what was read)\n"
+    "  REPLY     the answer to every read (echo: what was read)\n"
     "  -n COUNT  end when COUNT clients have been served\n"
-    "  -q        leave out the story\n"
-    "  -h        show this help\n";
+    "  -q        quiet: do not tell the system calls\n"
+    "  -h        show this help\n"
+    "In parentheses: what is taken when it is left out.\n";
 
 /* Binds the socket to the path, and makes that ours to remove. The socket file
  * is for the owner alone; one that a killed server has left is replaced. */
