@@ -38,7 +38,7 @@ int parse_number(const char *text, unsigned long lowest, unsigned long highest,
             return -1;
         }
         unsigned long digit = (unsigned long)(*text - '0');
-        if (number > (highest - digit) / 10) {
+        if (digit > highest || number > (highest - digit) / 10) {
             return -1;
         }
         number = number * 10 + digit;
@@ -62,11 +62,17 @@ void check_port(const char *text, unsigned long lowest, const char *usage)
     }
 }
 
-/* getopt() with --help for -h. getopt() knows no long options. */
-static int next_option(int argc, char *argv[], const char *letters)
+/* getopt() with --help for -h. POSIX knows no long options: all others are
+ * refused as a whole, or getopt() would take them apart. */
+static int next_option(int argc, char *argv[], const char *letters,
+                       const char *usage)
 {
     if (optind < argc && strcmp(argv[optind], "--help") == 0) {
         return 'h';
+    }
+    if (optind < argc && strncmp(argv[optind], "--", 2) == 0 &&
+        argv[optind][2] != '\0') {
+        refuse(usage, "unknown option", argv[optind]);
     }
     return getopt(argc, argv, letters);
 }
@@ -78,7 +84,7 @@ void read_arguments(int argc, char *argv[], const char *usage,
     int option;
 
     opterr = 0; /* we say it ourselves, with the usage */
-    while ((option = next_option(argc, argv, letters)) != -1) {
+    while ((option = next_option(argc, argv, letters, usage)) != -1) {
         char letter[] = {'-', (char)optopt, '\0'};
 
         if (option == 'h') {
@@ -97,9 +103,7 @@ void read_arguments(int argc, char *argv[], const char *usage,
         } else if (option == ':') {
             refuse(usage, "option needs a COUNT", letter);
         } else {
-            /* A long option begins with the option "-". */
-            refuse(usage, "unknown option",
-                   optopt == '-' ? argv[optind] : letter);
+            refuse(usage, "unknown option", letter);
         }
     }
     for (size_t i = 0; optind < argc; i++, optind++) {

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -138,9 +139,28 @@ static void make_terminal(int ends[2])
     require(tcsetattr(ends[1], TCSANOW, &settings) == 0, "tcsetattr");
 }
 
+/* What exec would do, but a function of the test is run instead. */
+static void run(void (*body)(void))
+{
+    const int caught[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS};
+
+    /* CMocka's handlers would go on with the other tests. */
+    for (size_t i = 0; i < sizeof caught / sizeof caught[0]; i++) {
+        signal(caught[i], SIG_DFL);
+    }
+    for (int fd = 3; fd < INHERITED_MAX; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags != -1 && (flags & FD_CLOEXEC) != 0) {
+            close(fd);
+        }
+    }
+    body();
+    exit(0);
+}
+
 /* Between fork and exec only what is safe there; 127 as a shell has it. */
-static void become(const char *path, char *const arguments[], int input,
-                   int output, int error)
+static void become(const char *path, char *const arguments[],
+                   void (*body)(void), int input, int output, int error)
 {
     struct sigaction plain;
     sigset_t none;
@@ -155,6 +175,9 @@ static void become(const char *path, char *const arguments[], int input,
     sigprocmask(SIG_SETMASK, &none, NULL);
     setpgid(0, 0); /* a group of its own: the teardown ends all of it */
     if (dup2(input, 0) != -1 && dup2(output, 1) != -1 && dup2(error, 2) != -1) {
+        if (body != NULL) {
+            run(body);
+        }
         /* What the test inherited: the story counts descriptors from 3. */
         for (int fd = 3; fd < INHERITED_MAX; fd++) {
             close(fd);
@@ -164,8 +187,9 @@ static void become(const char *path, char *const arguments[], int input,
     _exit(127);
 }
 
+/* Runs the program at path; the function, if it is not NULL. */
 static struct terminal *launch(const char *path, char *const arguments[],
-                               bool is_terminal)
+                               bool is_terminal, void (*body)(void))
 {
     struct terminal *t = calloc(1, sizeof *t);
     int input[2];  /* [0] is the program's end, [1] is ours */
@@ -185,7 +209,9 @@ static struct terminal *launch(const char *path, char *const arguments[],
     t->pid = fork();
     require(t->pid != -1, "fork");
     if (t->pid == 0) {
-        become(path, arguments, input[0], output[1], error[1]);
+        t->next = terminals; /* or a leak checker would miss it */
+        terminals = t;
+        become(path, arguments, body, input[0], output[1], error[1]);
     }
     setpgid(t->pid, t->pid); /* here too: whoever comes first */
     if (!is_terminal) {
@@ -226,7 +252,7 @@ struct terminal *start(const char *path, ...)
     va_start(list, path);
     collect(arguments, 1, list);
     va_end(list);
-    return launch(path, arguments, false);
+    return launch(path, arguments, false, NULL);
 }
 
 struct terminal *start_on_terminal(const char *path, ...)
@@ -237,7 +263,7 @@ struct terminal *start_on_terminal(const char *path, ...)
     va_start(list, path);
     collect(arguments, 1, list);
     va_end(list);
-    return launch(path, arguments, true);
+    return launch(path, arguments, true, NULL);
 }
 
 struct terminal *start_redirected(const char *redirections, const char *path,
@@ -255,7 +281,13 @@ struct terminal *start_redirected(const char *redirections, const char *path,
     va_start(list, path);
     collect(arguments, 4, list);
     va_end(list);
-    return launch("/bin/sh", arguments, false);
+    return launch("/bin/sh", arguments, false, NULL);
+}
+
+struct terminal *start_function(void (*body)(void))
+{
+    fflush(NULL); /* or the new process would write it again */
+    return launch(NULL, NULL, false, body);
 }
 
 /* ---- Moving bytes: all that can be moved, for all programs ---- */
@@ -327,6 +359,20 @@ void type_bytes(struct terminal *terminal, const void *data, size_t size)
 void type(struct terminal *terminal, const char *text)
 {
     type_bytes(terminal, text, strlen(text));
+}
+
+void wait_typed(struct terminal *terminal)
+{
+    long long end = deadline();
+
+    while (terminal->typed.size > 0 ||
+           (terminal->input_ends && terminal->input != -1 &&
+            !terminal->is_terminal)) {
+        if (now_milliseconds() > end) {
+            fail_with("was not read", "what was typed");
+        }
+        pump(10);
+    }
 }
 
 void end_input(struct terminal *terminal)
@@ -444,6 +490,16 @@ int finish(struct terminal *terminal)
     return wait_end(terminal);
 }
 
+void finish_with(struct terminal *terminal, int status)
+{
+    char text[32];
+
+    if (finish(terminal) != status) {
+        snprintf(text, sizeof text, "%d", terminal->status);
+        fail_with("another exit status was expected than", text);
+    }
+}
+
 void signal_program(struct terminal *terminal, int number)
 {
     require(kill(terminal->pid, number) == 0, "kill");
@@ -525,6 +581,19 @@ void expect_true(bool (*condition)(const void *argument), const void *argument,
 
 /* ---- The stage ---- */
 
+const char *absolute(const char *path)
+{
+    static char paths[8][PATH_MAX];
+    static size_t count;
+
+    if (count == sizeof paths / sizeof paths[0] ||
+        realpath(path, paths[count]) == NULL) {
+        perror(path);
+        exit(2);
+    }
+    return paths[count++];
+}
+
 const char *stage(void)
 {
     return folder;
@@ -533,6 +602,8 @@ const char *stage(void)
 int open_stage(void **state)
 {
     (void)state;
+    /* A program may end before it has read all that was typed. */
+    signal(SIGPIPE, SIG_IGN);
     /* Not in TMPDIR: a socket's path has to be short. */
     strcpy(folder, "/tmp/pairs-XXXXXX");
     if (mkdtemp(folder) == NULL || chdir(folder) == -1) {

@@ -60,6 +60,11 @@ struct terminal {
 int open_stage(void **state);
 int close_stage(void **state);
 
+/* The absolute path of a program that was given to the test, which may be
+ * relative: a test changes its folder. Never freed. Ends the test program if
+ * there is no such file. */
+const char *absolute(const char *path);
+
 /* The folder of this test, an absolute path. */
 const char *stage(void);
 
@@ -76,9 +81,22 @@ struct terminal *start_on_terminal(const char *path, ...);
 struct terminal *start_redirected(const char *redirections, const char *path,
                                   ...);
 
+/*
+ * As start(), but the new process runs a function of the test, and ends with
+ * status 0 when that returns. For functions of common/ that end the process,
+ * or change it for good. The function can't fail the test: no assertion works
+ * in it. It says and prints what it finds; the test compares that. It has the
+ * descriptors of the test that an exec would keep.
+ */
+struct terminal *start_function(void (*body)(void));
+
 /* Types a text, or bytes; they are written whenever something is waited for. */
 void type(struct terminal *terminal, const char *text);
 void type_bytes(struct terminal *terminal, const void *data, size_t size);
+
+/* Waits until all that was typed is written; before the test's own receive(),
+ * which doesn't write it. */
+void wait_typed(struct terminal *terminal);
 
 /* Ends the input when all is written: closes the pipe, or types Ctrl-D. */
 void end_input(struct terminal *terminal);
@@ -104,6 +122,10 @@ int finish(struct terminal *terminal);
 
 /* As finish(), but leaves the input as it is. */
 int wait_end(struct terminal *terminal);
+
+/* As finish(); the test fails, with all that was said, if the status is
+ * another one. */
+void finish_with(struct terminal *terminal, int status);
 
 /* Sends a signal to the program. */
 void signal_program(struct terminal *terminal, int number);
