@@ -83,7 +83,7 @@ static void on_child_end(int number)
     pid_t child;
 
     (void)number;
-    while ((child = waitpid(-1, &status, WNOHANG)) > 0) {
+    while (running > 0 && (child = waitpid(-1, &status, WNOHANG)) > 0) {
         for (size_t i = 0; i < CHILDREN_MAX; i++) {
             if (children[i] == child) {
                 children[i] = 0;
@@ -243,6 +243,9 @@ bool wait_for_place(unsigned long count)
 {
     bool told = false;
 
+    if (count == 0 && running < CHILDREN_MAX) {
+        return true;
+    }
     hold_signals();
     while (running == CHILDREN_MAX ||
            (count > 0 && running > 0 &&

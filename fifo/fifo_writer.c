@@ -97,65 +97,47 @@ static int open_fifo(const char *path, struct stat *status)
     }
 }
 
+/* Takes or ends this writer's turn: the kernel keeps up to PIPE_BUF bytes in
+ * one piece; so that longer writes do, too, writers lock each other out. Where
+ * a FIFO has no locks, the kernel's promise remains: a failure is no matter. */
+static void lock(int fifo_fd, short type)
+{
+    struct flock turn = {.l_type = type, .l_whence = SEEK_SET};
+
+    while (fcntl(fifo_fd, F_SETLKW, &turn) == -1 && errno == EINTR) {
+    }
+}
+
 /* write: waits while the pipe is full, until the reader reads. Ends the
  * program when no reader has the FIFO open any more. */
 static void write_piece(int fifo_fd, const char *path,
                         const struct stat *status, const char *piece,
                         size_t size, struct tally *writes)
 {
-    struct flock turn = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-    /* The kernel keeps up to PIPE_BUF bytes in one piece. For more, writers
-     * take turns. Where a FIFO has no locks, the kernel's promise remains. */
-    while (fcntl(fifo_fd, F_SETLKW, &turn) == -1 && errno == EINTR) {
-    }
+    lock(fifo_fd, F_WRLCK);
     if (write_all(fifo_fd, piece, size, writes) == -1) {
         own_path(path, status); /* in place of the reader, who has gone */
         die("write %s", path);
     }
-    turn.l_type = F_UNLCK;
-    (void)fcntl(fifo_fd, F_SETLK, &turn); /* close would do it, too */
-}
-
-/* The size of the whole lines in the buffer. A full buffer that has no
- * newline counts as a line. */
-static size_t whole_lines(const char *buffer, size_t filled)
-{
-    size_t size = filled;
-
-    while (size > 0 && buffer[size - 1] != '\n') {
-        size--;
+    /* In the middle of a line it stays our turn. */
+    if (piece[size - 1] == '\n') {
+        lock(fifo_fd, F_UNLCK);
     }
-    return size == 0 && filled == BUFFER_SIZE ? filled : size;
 }
 
-/* Writes all of standard input, in whole lines, so that no other writer's
- * lines come between the parts of one. */
+/* Writes all of standard input, each piece as it comes. */
 static void write_input(int fifo_fd, const char *path,
                         const struct stat *status, struct tally *writes)
 {
     static char buffer[BUFFER_SIZE];
-    size_t filled = 0;
     ssize_t nread;
 
-    while ((nread = read(STDIN_FILENO, buffer + filled,
-                         sizeof buffer - filled)) != 0) {
-        if (nread == -1) {
-            if (!try_again(STDIN_FILENO, false)) {
-                die("read standard input");
-            }
-            continue;
+    while ((nread = read(STDIN_FILENO, buffer, sizeof buffer)) != 0) {
+        if (nread != -1) {
+            write_piece(fifo_fd, path, status, buffer, (size_t)nread, writes);
+        } else if (!try_again(STDIN_FILENO, false)) {
+            die("read standard input");
         }
-        filled += (size_t)nread;
-        size_t size = whole_lines(buffer, filled);
-        if (size > 0) {
-            write_piece(fifo_fd, path, status, buffer, size, writes);
-            filled -= size;
-            memmove(buffer, buffer + size, filled);
-        }
-    }
-    if (filled > 0) { /* the last line has no newline */
-        write_piece(fifo_fd, path, status, buffer, filled, writes);
     }
 }
 

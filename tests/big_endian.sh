@@ -29,5 +29,3 @@ for pair in tcp udp unix; do
   "$build/test_$pair" "$build/${pair}_server" "$big/run/${pair}_client"
   "$build/test_$pair" "$big/run/${pair}_server" "$big/run/${pair}_client"
 done
-"$build/test_fifo" "$big/run/fifo_writer" "$build/fifo_reader"
-"$build/test_fifo" "$build/fifo_writer" "$big/run/fifo_reader"

@@ -581,6 +581,15 @@ void expect_true(bool (*condition)(const void *argument), const void *argument,
 
 /* ---- The stage ---- */
 
+void choose_tests(void)
+{
+    const char *filter = getenv("CMOCKA_TEST_FILTER");
+
+    if (filter != NULL) {
+        cmocka_set_test_filter(filter);
+    }
+}
+
 const char *absolute(const char *path)
 {
     static char paths[8][PATH_MAX];

@@ -60,6 +60,11 @@ struct terminal {
 int open_stage(void **state);
 int close_stage(void **state);
 
+/* Limits the run to tests whose name matches the environment's
+ * CMOCKA_TEST_FILTER, in which * stands for anything. CMocka 2 does it by
+ * itself. To be called first in main. */
+void choose_tests(void);
+
 /* The absolute path of a program that was given to the test, which may be
  * relative: a test changes its folder. Never freed. Ends the test program if
  * there is no such file. */
