@@ -828,6 +828,7 @@ int main(int argc, char *argv[])
         TEST(test_unix_server_says_what_it_could_not_remove),
     };
 
+    choose_tests();
     if (argc != 3) {
         fprintf(stderr, "usage: test_faults FOLDER INTERRUPTED_CONNECT\n");
         return 2;

@@ -286,6 +286,7 @@ int main(int argc, char *argv[])
         TEST(test_unix_server_survives_a_flood),
     };
 
+    choose_tests();
     if (argc != 5) {
         fprintf(stderr, "usage: test_load TCP_SERVER TCP_CLIENT UNIX_SERVER "
                         "UNIX_CLIENT\n");
