@@ -385,16 +385,48 @@ void end_input(struct terminal *terminal)
 
 /* ---- What was said and printed ---- */
 
-bool matches(const char *pattern, const char *text)
+static bool fits(const char *pattern, const char *text)
 {
     if (*pattern == '*') {
-        return matches(pattern + 1, text) ||
-               (*text != '\0' && matches(pattern, text + 1));
+        return fits(pattern + 1, text) ||
+               (*text != '\0' && fits(pattern, text + 1));
     }
     if (*pattern == '\0' || *text == '\0') {
         return *pattern == *text;
     }
-    return *pattern == *text && matches(pattern + 1, text + 1);
+    return *pattern == *text && fits(pattern + 1, text + 1);
+}
+
+/* What C libraries call an error: glibc, and musl. */
+static const char *const synonyms[][2] = {
+    {"Address already in use", "Address in use"},
+    {"Cannot assign requested address", "Address not available"},
+    {"Connection timed out", "Operation timed out"},
+    {"File name too long", "Filename too long"},
+    {"Input/output error", "I/O error"},
+    {"Message too long", "Message too large"},
+    {"Name or service not known", "Name does not resolve"},
+    {"Network is unreachable", "Network unreachable"},
+};
+
+bool matches(const char *pattern, const char *text)
+{
+    char other[1024];
+
+    if (fits(pattern, text)) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof synonyms / sizeof synonyms[0]; i++) {
+        const char *found = strstr(pattern, synonyms[i][0]);
+        if (found != NULL) {
+            int size = snprintf(other, sizeof other, "%.*s%s%s",
+                                (int)(found - pattern), pattern, synonyms[i][1],
+                                found + strlen(synonyms[i][0]));
+            assert_true(size > 0 && (size_t)size < sizeof other);
+            return fits(other, text);
+        }
+    }
+    return false;
 }
 
 /* The next whole line behind *position, without its newline, or NULL. */

@@ -149,7 +149,8 @@ void assert_said_among(struct terminal *terminal, ...);
 /* The test fails if a line matches the pattern. */
 void assert_not_said(struct terminal *terminal, const char *pattern);
 
-/* Whether text matches the pattern, in which * stands for anything. */
+/* Whether text matches the pattern, in which * stands for anything. Patterns
+ * have glibc's words for an error; those of musl are taken for the same. */
 bool matches(const char *pattern, const char *text);
 
 /* Waits until the condition holds, for what no program says: a process that

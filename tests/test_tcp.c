@@ -111,10 +111,6 @@ static void test_defaults(void **state)
     expect_said(s, "*127.0.0.1:12345*");
     expect_said(c, "*: connect(3, 127.0.0.1:12345) waits for the server");
     ends_with(c, 1); /* nothing can be there */
-    if (is_running(s)) {
-        signal_program(s, SIGTERM);
-    }
-    wait_end(s);
 }
 
 static void test_usage_tells_the_defaults(void **state)
