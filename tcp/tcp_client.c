@@ -256,7 +256,7 @@ int main(int argc, char *argv[])
     }
     for (struct addrinfo *address = list; address != NULL && talk.sock_fd == -1;
          address = address->ai_next) {
-        connect_to(address, &talk);
+        (void)connect_to(address, &talk); /* if not, the next one may do */
     }
     int error = errno;
     freeaddrinfo(list);

@@ -98,13 +98,12 @@ static struct terminal *start_with(const char *fault, const char *only,
     int size = snprintf(inject, sizeof inject, "inject=%s", fault);
 
     assert_true(size > 0 && (size_t)size < sizeof inject);
-    /* -D: strace is in the background, the program is our child. A leak
-     * checker can't work in a traced program. */
+    /* -D: strace is in the background, the program is our child. */
     return start("/bin/sh", "-c",
                  "only=$1; inject=$2; shift 2; "
                  "exec strace -D -f -qq -o trace ${only:+-P \"$only\" -P "
                  "\"$PWD/$only\"} "
-                 "-E ASAN_OPTIONS=detect_leaks=0 -e \"$inject\" \"$@\"",
+                 "-e \"$inject\" \"$@\"",
                  "sh", only == NULL ? "" : only, inject, program(name),
                  arguments[0], arguments[1], arguments[2], arguments[3], NULL);
 }
@@ -829,6 +828,11 @@ int main(int argc, char *argv[])
     };
 
     choose_tests();
+    /* A leak checker can't work in a program that is traced. */
+    if (setenv("ASAN_OPTIONS", "detect_leaks=0", 1) == -1) {
+        perror("setenv");
+        return 2;
+    }
     if (argc != 3) {
         fprintf(stderr, "usage: test_faults FOLDER INTERRUPTED_CONNECT\n");
         return 2;
