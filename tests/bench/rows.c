@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "pattern.h"
+#include "processor.h"
 
 enum {
     KIB = 1024,
@@ -286,9 +287,36 @@ static void add_connections(struct list *list, const struct pair *pair)
     add_row(list, row);
 }
 
+/* The servers for round trips, ours and the bare loop. */
+struct partners {
+    const char *tcp, *tcp_limit, *udp, *udp_limit, *local, *local_limit;
+};
+
+static struct partners start_partners(const struct places *places)
+{
+    const char *limit = places->limit;
+    struct partners partners;
+
+    use_one_processor(true);
+    partners.tcp = serve(
+        (struct words){{places->tcp_server, "-q", "127.0.0.1", "0"}}, NULL);
+    partners.tcp_limit =
+        serve((struct words){{limit, "echo", place(true, NULL)}}, NULL);
+    partners.udp = serve(
+        (struct words){{places->udp_server, "-q", "127.0.0.1", "0"}}, NULL);
+    partners.udp_limit = serve((struct words){{limit, "datagrams"}}, NULL);
+    partners.local = serve(
+        (struct words){{places->unix_server, "-q", place(false, "ours-trips")}},
+        NULL);
+    partners.local_limit = serve(
+        (struct words){{limit, "echo", place(false, "echo-trips")}}, NULL);
+    use_one_processor(false);
+    return partners;
+}
+
 /* Here ours tells its story, into a file, and is compared with itself. */
 static void add_story(struct list *list, const struct places *places,
-                      const char *tcp, const char *udp)
+                      const char *tcp, const struct partners *partners)
 {
     struct row row = {.group = STORY, .type = SOCK_STREAM, .pair = "TCP"};
     struct contestant *all = row.contestants;
@@ -301,24 +329,27 @@ static void add_story(struct list *list, const struct places *places,
     row.measure = measure_stream;
     snprintf(row.label, sizeof row.label, "TCP stream, 64 KiB");
     add_row(list, row);
-    row.unit = SECONDS;
-    row.size = 1;
-    row.measure = measure_trips;
-    snprintf(row.label, sizeof row.label, "TCP round trip, 1 B");
-    add_row(list, row);
     row.unit = PER_SECOND;
+    row.size = 1;
     row.measure = measure_connections;
     snprintf(row.label, sizeof row.label, "TCP connections, one after another");
     add_row(list, row);
 
+    use_one_processor(true);
+    all[OURS].address = serve(
+        (struct words){{places->tcp_server, "127.0.0.1", "0"}}, "trips.log");
+    all[LIMIT].address = partners->tcp;
+    row.unit = SECONDS;
+    row.measure = measure_trips;
+    snprintf(row.label, sizeof row.label, "TCP round trip, 1 B");
+    add_row(list, row);
     all[OURS].address = serve(
         (struct words){{places->udp_server, "127.0.0.1", "0"}}, "udp.log");
-    all[LIMIT].address = udp;
-    row.unit = SECONDS;
+    all[LIMIT].address = partners->udp;
     row.type = SOCK_DGRAM;
-    row.measure = measure_trips;
     snprintf(row.label, sizeof row.label, "UDP round trip, 1 B");
     add_row(list, row);
+    use_one_processor(false);
 }
 
 static void add_cost(struct list *list, const char *limit, const char *task,
@@ -347,12 +378,13 @@ size_t make_rows(const struct places *places, struct row rows[ROWS_MAX])
     add_datagrams(&list, udp, udp_limit);
     add_client(&list, places, &tcp, true);
     add_client(&list, places, &local, false);
-    add_trips(&list, "TCP", SOCK_STREAM, tcp.address, tcp.echo);
-    add_trips(&list, "UDP", SOCK_DGRAM, udp, udp_limit);
-    add_trips(&list, "UNIX", SOCK_STREAM, local.address, local.echo);
+    struct partners partners = start_partners(places);
+    add_trips(&list, "TCP", SOCK_STREAM, partners.tcp, partners.tcp_limit);
+    add_trips(&list, "UDP", SOCK_DGRAM, partners.udp, partners.udp_limit);
+    add_trips(&list, "UNIX", SOCK_STREAM, partners.local, partners.local_limit);
     add_connections(&list, &tcp);
     add_connections(&list, &local);
-    add_story(&list, places, tcp.address, udp);
+    add_story(&list, places, tcp.address, &partners);
     add_cost(&list, places->limit, "call", "a system call (getppid)");
     add_cost(&list, places->limit, "switch",
              "a byte to another process (pipe)");
