@@ -1,12 +1,11 @@
 /*
  * processor.c - where the bench and what it starts may run.
  */
-#ifdef __linux__
-#define _GNU_SOURCE /* POSIX has no call for it */
-#include <sched.h>
-#endif
-
 #include "processor.h"
+
+#ifdef __linux__
+#include <sched.h> /* with _GNU_SOURCE: POSIX has no call for it */
+#endif
 
 void use_one_processor(bool one)
 {
