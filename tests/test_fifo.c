@@ -51,16 +51,11 @@ static bool is_there(const void *path)
     return lstat(path, &status) == 0;
 }
 
-static bool is_typed(const void *terminal)
-{
-    return ((const struct terminal *)terminal)->typed.size == 0;
-}
-
 /* Types, and has it written before anything else happens. */
 static void type_now(struct terminal *t, const char *typed)
 {
     type(t, typed);
-    expect_true(is_typed, t, "the input is taken");
+    wait_typed(t);
 }
 
 /* Starts a program at a path; it has opened nothing yet, and waits. */
