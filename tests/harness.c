@@ -95,11 +95,26 @@ static void append(struct bytes *bytes, const void *data, size_t size)
 
 static const char *keep(char *text)
 {
+    require(text != NULL, "malloc");
     if (kept_count == sizeof kept / sizeof kept[0]) {
         free(text);
         fail_msg("more lines than the harness keeps");
     }
     kept[kept_count++] = text;
+    return text;
+}
+
+const char *formatted(const char *format, ...)
+{
+    static char texts[16][512];
+    static size_t next;
+    char *text = texts[next++ % 16];
+    va_list list;
+
+    va_start(list, format);
+    int size = vsnprintf(text, sizeof texts[0], format, list);
+    va_end(list);
+    assert_in_range(size, 0, sizeof texts[0] - 1);
     return text;
 }
 
@@ -375,6 +390,12 @@ void wait_typed(struct terminal *terminal)
     }
 }
 
+void type_now(struct terminal *terminal, const char *text)
+{
+    type(terminal, text);
+    wait_typed(terminal);
+}
+
 void end_input(struct terminal *terminal)
 {
     if (terminal->is_terminal && !terminal->input_ends) {
@@ -429,34 +450,36 @@ bool matches(const char *pattern, const char *text)
     return false;
 }
 
-/* The next whole line behind *position, without its newline, or NULL. */
-static const char *next_line(const struct bytes *bytes, size_t *position)
+bool take_line(const struct terminal *terminal, size_t *position,
+               char line[LINE_BYTES])
 {
-    if (*position >= bytes->size) {
-        return NULL;
+    const struct bytes *said = &terminal->said;
+
+    if (*position >= said->size) {
+        return false;
     }
-    const char *begin = bytes->data + *position;
-    const char *end = memchr(begin, '\n', bytes->size - *position);
+    const char *begin = said->data + *position;
+    const char *end = memchr(begin, '\n', said->size - *position);
     if (end == NULL) {
-        return NULL;
+        return false;
     }
-    char *line = malloc((size_t)(end - begin) + 1);
-    require(line != NULL, "malloc");
-    memcpy(line, begin, (size_t)(end - begin));
-    line[end - begin] = '\0';
-    *position += (size_t)(end - begin) + 1;
-    return keep(line);
+    size_t size = (size_t)(end - begin);
+    assert_in_range(size, 0, LINE_BYTES - 1);
+    memcpy(line, begin, size);
+    line[size] = '\0';
+    *position += size + 1;
+    return true;
 }
 
 const char *expect_said(struct terminal *terminal, const char *pattern)
 {
     long long end = deadline();
+    char line[LINE_BYTES];
 
     for (;;) {
-        const char *line;
-        while ((line = next_line(&terminal->said, &terminal->heard)) != NULL) {
+        while (take_line(terminal, &terminal->heard, line)) {
             if (matches(pattern, line)) {
-                return line;
+                return keep(strdup(line));
             }
         }
         if (terminal->error == -1 || now_milliseconds() > end) {
@@ -532,9 +555,32 @@ void finish_with(struct terminal *terminal, int status)
     }
 }
 
+void ends_with(struct terminal *terminal, int status)
+{
+    wait_end(terminal); /* with the input as it is */
+    finish_with(terminal, status);
+}
+
 void signal_program(struct terminal *terminal, int number)
 {
     require(kill(terminal->pid, number) == 0, "kill");
+}
+
+void suspend(struct terminal *terminal)
+{
+    int status;
+
+    signal_program(terminal, SIGSTOP);
+    assert_int_equal(waitpid(terminal->pid, &status, WUNTRACED), terminal->pid);
+    assert_true(WIFSTOPPED(status));
+}
+
+void resume(struct terminal *terminal)
+{
+    signal_program(terminal, SIGCONT);
+#ifdef SIGWINCH /* POSIX has it since 2024 */
+    signal_program(terminal, SIGWINCH);
+#endif
 }
 
 const char *ready_address(struct terminal *server)
@@ -553,9 +599,9 @@ static void compare_said(struct terminal *t, va_list list, bool exactly)
 {
     size_t position = 0;
     const char *pattern = va_arg(list, const char *);
-    const char *line;
+    char line[LINE_BYTES];
 
-    while ((line = next_line(&t->said, &position)) != NULL) {
+    while (take_line(t, &position, line)) {
         if (pattern != NULL && matches(pattern, line)) {
             pattern = va_arg(list, const char *);
         } else if (exactly) {
@@ -589,13 +635,60 @@ void assert_said_among(struct terminal *terminal, ...)
 void assert_not_said(struct terminal *terminal, const char *pattern)
 {
     size_t position = 0;
-    const char *line;
+    char line[LINE_BYTES];
 
-    while ((line = next_line(&terminal->said, &position)) != NULL) {
+    while (take_line(terminal, &position, line)) {
         if (matches(pattern, line)) {
             fail_with("was said", line);
         }
     }
+}
+
+size_t count_said(const struct terminal *terminal, const char *pattern)
+{
+    size_t position = 0;
+    size_t count = 0;
+    char line[LINE_BYTES];
+
+    while (take_line(terminal, &position, line)) {
+        count += matches(pattern, line);
+    }
+    return count;
+}
+
+void assert_clean(const struct terminal *terminal, const char *name)
+{
+    size_t position = 0;
+    char line[LINE_BYTES];
+    const struct bytes *said = &terminal->said;
+
+    while (take_line(terminal, &position, line)) {
+        assert_in_range(strlen(line) + 1, 1, _POSIX_PIPE_BUF);
+        assert_memory_equal(line, name, strlen(name));
+    }
+    assert_int_equal(position, said->size); /* the last line is whole, too */
+    for (size_t i = 0; i < said->size; i++) {
+        unsigned char byte = (unsigned char)said->data[i];
+        if ((byte < 0x20 && byte != '\n') || byte == 0x7f) {
+            fail_msg("byte 0x%02x reached the terminal", byte);
+        }
+    }
+}
+
+void expect_usage(struct terminal *terminal, const char *problem)
+{
+    ends_with(terminal, 2);
+    expect_printed(terminal, "");
+    assert_said_among(terminal, problem, "usage: *", "  -h *", NULL);
+    assert_not_said(terminal, "*: *(*) = *"); /* no call of the story */
+}
+
+void expect_failure(struct terminal *terminal, const char *reason,
+                    const char *hint)
+{
+    ends_with(terminal, 1);
+    assert_said_among(terminal, reason, hint, NULL);
+    assert_int_equal(count_said(terminal, "*: hint: *"), hint != NULL);
 }
 
 void expect_true(bool (*condition)(const void *argument), const void *argument,

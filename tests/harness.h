@@ -29,6 +29,9 @@
  * TEST_DEADLINE changes it, for slow surroundings such as an emulator. */
 enum { DEADLINE = 30 };
 
+/* Bytes for a line that a program has said, and a NUL. */
+enum { LINE_BYTES = 4096 };
+
 /* Bytes that a program has written. There is a NUL behind the last. */
 struct bytes {
     char *data;
@@ -100,8 +103,9 @@ void type(struct terminal *terminal, const char *text);
 void type_bytes(struct terminal *terminal, const void *data, size_t size);
 
 /* Waits until all that was typed is written; before the test's own receive(),
- * which doesn't write it. */
+ * which doesn't write it. type_now() types and waits. */
 void wait_typed(struct terminal *terminal);
+void type_now(struct terminal *terminal, const char *text);
 
 /* Ends the input when all is written: closes the pipe, or types Ctrl-D. */
 void end_input(struct terminal *terminal);
@@ -132,8 +136,17 @@ int wait_end(struct terminal *terminal);
  * another one. */
 void finish_with(struct terminal *terminal, int status);
 
+/* As finish_with(), but the program has to end by itself: its input stays as
+ * it is until then. */
+void ends_with(struct terminal *terminal, int status);
+
 /* Sends a signal to the program. */
 void signal_program(struct terminal *terminal, int number);
+
+/* Stops a program, as Ctrl-Z does, and waits until it is; lets it go on, as fg
+ * does, in a window of another size. */
+void suspend(struct terminal *terminal);
+void resume(struct terminal *terminal);
 
 /* Waits for the ready line. Returns the address in it, and its port. */
 const char *ready_address(struct terminal *server);
@@ -149,6 +162,26 @@ void assert_said_among(struct terminal *terminal, ...);
 /* The test fails if a line matches the pattern. */
 void assert_not_said(struct terminal *terminal, const char *pattern);
 
+/* How many lines match the pattern. */
+size_t count_said(const struct terminal *terminal, const char *pattern);
+
+/* Goes through the lines: stores the next whole one behind *position, without
+ * its newline, and moves *position. Returns false behind the last. The test
+ * fails if the line is longer than any that a program may say. */
+bool take_line(const struct terminal *terminal, size_t *position,
+               char line[LINE_BYTES]);
+
+/* Every line is whole, begins with this name, is short enough to be written in
+ * one piece anywhere, and harmless to a terminal. */
+void assert_clean(const struct terminal *terminal, const char *name);
+
+/* Wrong usage: status 2, this problem, the usage, and nothing was opened. */
+void expect_usage(struct terminal *terminal, const char *problem);
+
+/* A failure: status 1, this reason, and a hint (NULL: none). */
+void expect_failure(struct terminal *terminal, const char *reason,
+                    const char *hint);
+
 /* Whether text matches the pattern, in which * stands for anything. Patterns
  * have glibc's words for an error; those of musl are taken for the same. */
 bool matches(const char *pattern, const char *text);
@@ -157,6 +190,13 @@ bool matches(const char *pattern, const char *text);
  * has gone, a path that appears. `what` names it, for the failure. */
 void expect_true(bool (*condition)(const void *argument), const void *argument,
                  const char *what);
+
+/* The text of a printf; it lives until 16 later ones were made. */
+const char *formatted(const char *format, ...)
+#ifdef __GNUC__
+    __attribute__((format(printf, 1, 2)))
+#endif
+    ;
 
 /* Random bytes, each value among them if size is at least 256; from the same
  * seed the same. To be freed by the caller. */

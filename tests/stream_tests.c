@@ -174,12 +174,6 @@ struct terminal *start_apart(const char *option, const char *command,
                  EACH(all));
 }
 
-void ends_with(struct terminal *terminal, int status)
-{
-    wait_end(terminal); /* with the input as it is */
-    finish_with(terminal, status);
-}
-
 void stop(struct terminal *server)
 {
     signal_program(server, SIGTERM);
@@ -245,38 +239,6 @@ static void expect_end_of_file(int fd)
 
 /* ---- What was said ---- */
 
-/* Goes through the lines: stores the next one, without its newline. */
-static bool take_line(const struct terminal *t, size_t *position,
-                      char line[PIPE_BUF])
-{
-    if (*position >= t->said.size) {
-        return false;
-    }
-    const char *begin = t->said.data + *position;
-    const char *end = memchr(begin, '\n', t->said.size - *position);
-    if (end == NULL) {
-        return false;
-    }
-    size_t size = (size_t)(end - begin);
-    assert_in_range(size, 0, PIPE_BUF - 1);
-    memcpy(line, begin, size);
-    line[size] = '\0';
-    *position += size + 1;
-    return true;
-}
-
-size_t count_said(const struct terminal *terminal, const char *pattern)
-{
-    size_t position = 0;
-    size_t count = 0;
-    char line[PIPE_BUF];
-
-    while (take_line(terminal, &position, line)) {
-        count += matches(pattern, line);
-    }
-    return count;
-}
-
 struct wish {
     const struct terminal *terminal;
     const char *pattern;
@@ -301,7 +263,7 @@ void expect_count_said(struct terminal *terminal, size_t count,
 void assert_story(struct terminal *terminal, const char *beginning, ...)
 {
     size_t position = 0;
-    char line[PIPE_BUF];
+    char line[LINE_BYTES];
     va_list list;
 
     va_start(list, beginning);
@@ -332,7 +294,7 @@ void assert_story(struct terminal *terminal, const char *beginning, ...)
 void assert_harmless(const struct terminal *terminal)
 {
     size_t position = 0;
-    char line[PIPE_BUF];
+    char line[LINE_BYTES];
 
     assert_true(terminal->said.size > 0);
     for (size_t i = 0; i < terminal->said.size; i++) {
@@ -401,32 +363,6 @@ void expect_usage_text(const char *program, ...)
         }
     }
     va_end(list);
-}
-
-/* Suspends a program, as Ctrl-Z does, and waits until it is. */
-static void suspend(struct terminal *t)
-{
-    int status;
-
-    signal_program(t, SIGSTOP);
-    assert_int_equal(waitpid(t->pid, &status, WUNTRACED), t->pid);
-    assert_true(WIFSTOPPED(status));
-}
-
-void expect_usage(struct terminal *terminal, const char *problem)
-{
-    finish_with(terminal, 2);
-    assert_said_among(terminal, problem, "usage: *", "  -h *", NULL);
-    assert_not_said(terminal, "*: socket(*");
-    expect_printed(terminal, "");
-}
-
-void expect_failure(struct terminal *terminal, const char *reason,
-                    const char *hint)
-{
-    ends_with(terminal, 1);
-    assert_said_among(terminal, reason, hint, NULL);
-    assert_int_equal(count_said(terminal, "*: hint: *"), hint != NULL);
 }
 
 /* ---- The conversation ---- */
@@ -994,7 +930,7 @@ test_clients_beyond_the_bound_wait_and_are_served_in_turn(void **state)
     size_t position = 0;
     size_t accepted = 0;
     size_t ended = 0;
-    char line[PIPE_BUF];
+    char line[LINE_BYTES];
     while (take_line(s, &position, line)) {
         /* So many processes, and none tears another's line. */
         assert_memory_equal(line, pair.server_name, strlen(pair.server_name));

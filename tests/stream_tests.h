@@ -70,9 +70,6 @@ struct terminal *start_apart(const char *option, const char *command,
 /* Ends a server that runs for ever. */
 void stop(struct terminal *server);
 
-/* Waits for the end of a program that has to end by itself. */
-void ends_with(struct terminal *terminal, int status);
-
 /* A client with its default message is answered with it. */
 void expect_echo(void);
 
@@ -82,9 +79,6 @@ int listen_here(void);
 void leave(int listen_fd);
 
 /* ---- What was said ---- */
-
-/* How many lines match the pattern. */
-size_t count_said(const struct terminal *terminal, const char *pattern);
 
 /* Waits until so many lines match the pattern, in any order with others. */
 void expect_count_said(struct terminal *terminal, size_t count,
@@ -110,12 +104,5 @@ bool is_running(const struct terminal *terminal);
 /* -h prints the usage, with these texts in it and in this order, NULL at the
  * end. */
 void expect_usage_text(const char *program, ...);
-
-/* Wrong usage: status 2, this problem, the usage, and nothing was opened. */
-void expect_usage(struct terminal *terminal, const char *problem);
-
-/* A failure: status 1, this reason, and a hint (NULL: none). */
-void expect_failure(struct terminal *terminal, const char *reason,
-                    const char *hint);
 
 #endif

@@ -16,8 +16,7 @@
 #include <unistd.h>
 
 enum {
-    SOMEBODY = 65534,    /* a user id that is not root's */
-    LINE_MAX_SIZE = 512, /* bytes in a line of the story, at most */
+    SOMEBODY = 65534, /* a user id that is not root's */
 };
 
 static const char *writer;
@@ -25,37 +24,11 @@ static const char *reader;
 
 /* ---- Helpers of the dialogues ---- */
 
-#ifdef __GNUC__
-__attribute__((format(printf, 1, 2)))
-#endif
-/* The text of a printf; it lives until 16 later ones were made. */
-static const char *
-text(const char *format, ...)
-{
-    static char texts[16][512];
-    static size_t next;
-    char *made = texts[next++ % 16];
-    va_list list;
-
-    va_start(list, format);
-    int size = vsnprintf(made, sizeof texts[0], format, list);
-    va_end(list);
-    assert_true(size >= 0 && (size_t)size < sizeof texts[0]);
-    return made;
-}
-
 static bool is_there(const void *path)
 {
     struct stat status;
 
     return lstat(path, &status) == 0;
-}
-
-/* Types, and has it written before anything else happens. */
-static void type_now(struct terminal *t, const char *typed)
-{
-    type(t, typed);
-    wait_typed(t);
 }
 
 /* Starts a program at a path; it has opened nothing yet, and waits. */
@@ -82,27 +55,6 @@ static void start_conversation(struct terminal **w, struct terminal **r)
     *r = start(reader, "pipe", NULL);
     type(*w, "first\n");
     expect_printed(*r, "first\n");
-}
-
-/* The program has failed: it said why, and what to do, and printed nothing. */
-static void assert_failed(struct terminal *t, const char *failure,
-                          const char *hint)
-{
-    finish_with(t, 1);
-    expect_printed(t, "");
-    assert_said_among(t, failure, hint, NULL);
-}
-
-/* The command line was refused before anything was made. */
-static void assert_refused(struct terminal *t, const char *name,
-                           const char *problem)
-{
-    finish_with(t, 2);
-    expect_printed(t, "");
-    assert_said_among(t, text("%s: %s", name, problem),
-                      text("usage: %s *", name), NULL);
-    assert_not_said(t, "*mkfifo*");
-    assert_false(is_there("pipe"));
 }
 
 /* The writer says that nobody reads any more. */
@@ -147,55 +99,6 @@ static void assert_precious(const char *path)
     assert_int_equal(lstat(path, &status), 0);
     assert_true(S_ISREG(status.st_mode));
     assert_int_equal(unlink(path), 0);
-}
-
-static void stop(struct terminal *t)
-{
-    int status;
-
-    signal_program(t, SIGSTOP);
-    assert_int_equal(waitpid(t->pid, &status, WUNTRACED), t->pid);
-    assert_true(WIFSTOPPED(status));
-}
-
-static void go_on(struct terminal *t)
-{
-    signal_program(t, SIGCONT);
-#ifdef SIGWINCH
-    signal_program(t, SIGWINCH); /* the window was resized */
-#endif
-}
-
-/* How many lines the program has said. */
-static size_t count_lines(const struct terminal *t)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < t->said.size; i++) {
-        count += t->said.data[i] == '\n';
-    }
-    return count;
-}
-
-/* Every line is whole, short, the program's, and harmless to a terminal. */
-static void assert_clean(const struct terminal *t, const char *name)
-{
-    const char *line = t->said.data;
-    const char *end = line;
-
-    assert_int_equal(strlen(line), t->said.size); /* no NUL */
-    for (; *line != '\0'; line = end + 1) {
-        end = strchr(line, '\n');
-        assert_non_null(end);
-        assert_true(end - line < LINE_MAX_SIZE);
-        assert_memory_equal(line, name, strlen(name));
-    }
-    for (size_t i = 0; i < t->said.size; i++) {
-        unsigned char byte = (unsigned char)t->said.data[i];
-        if ((byte < 0x20 && byte != '\n') || byte == 0x7f) {
-            fail_msg("byte 0x%02x reached the terminal", byte);
-        }
-    }
 }
 
 /* ---- Conversations ---- */
@@ -257,14 +160,15 @@ static void test_both_may_start_at_the_same_moment(void **state)
     struct terminal *r[PAIRS];
 
     for (int i = 0; i < PAIRS; i++) {
-        w[i] = start(writer, text("pipe %d", i), text("message %d", i), NULL);
-        r[i] = start(reader, text("pipe %d", i), NULL);
+        w[i] = start(writer, formatted("pipe %d", i),
+                     formatted("message %d", i), NULL);
+        r[i] = start(reader, formatted("pipe %d", i), NULL);
     }
     for (int i = 0; i < PAIRS; i++) {
         finish_with(w[i], 0);
         finish_with(r[i], 0);
-        expect_printed(r[i], text("message %d\n", i));
-        assert_false(is_there(text("pipe %d", i)));
+        expect_printed(r[i], formatted("message %d\n", i));
+        assert_false(is_there(formatted("pipe %d", i)));
     }
 }
 
@@ -297,7 +201,7 @@ static void test_a_message_passes_with_one_newline(void **state)
         struct terminal *w = start(writer, "pipe", messages[i], NULL);
         finish_with(w, 0);
         finish_with(r, 0);
-        expect_printed(r, text("%s\n", messages[i]));
+        expect_printed(r, formatted("%s\n", messages[i]));
     }
 }
 
@@ -329,13 +233,14 @@ static void test_standard_input_passes_unchanged(void **state)
     expect_printed_bytes(r, bytes, SIZE);
     free(bytes);
     /* The story stays short, and ends with the total. */
-    assert_true(count_lines(w) < 20 && count_lines(r) < 20);
+    assert_true(count_said(w, "*") < 20 && count_said(r, "*") < 20);
     assert_said_among(
         w, "fifo_writer: write(3) = *; from now on only counted",
-        text("fifo_writer: close(3) = 0; writes: *, %d bytes", SIZE), NULL);
+        formatted("fifo_writer: close(3) = 0; writes: *, %d bytes", SIZE),
+        NULL);
     assert_said_among(
         r, "fifo_reader: read(3) = *; from now on only counted",
-        text("fifo_reader: close(3) = 0; reads: *, %d bytes", SIZE), NULL);
+        formatted("fifo_reader: close(3) = 0; reads: *, %d bytes", SIZE), NULL);
     assert_clean(w, "fifo_writer: ");
     assert_clean(r, "fifo_reader: ");
 }
@@ -408,7 +313,7 @@ static void test_lines_of_several_writers_are_never_torn(void **state)
     struct terminal *r = start(reader, "pipe", NULL);
     type(holder, "first\n");
     expect_printed(r, "first\n");
-    stop(r);
+    suspend(r);
     for (int i = 0; i < WRITERS; i++) {
         size_t size = i % 3 == 0 ? SHORT : sizeof line;
         memset(line, '0' + i, size - 1);
@@ -418,7 +323,7 @@ static void test_lines_of_several_writers_are_never_torn(void **state)
     for (int i = 0; i < WRITERS; i++) {
         expect_said(writers[i], "fifo_writer: open(*) = 3, a reader is there");
     }
-    go_on(r);
+    resume(r);
     for (int i = 0; i < WRITERS; i++) {
         finish_with(writers[i], 0);
     }
@@ -547,15 +452,15 @@ static void assert_untouched(const char *path, const char *reason,
     struct stat after;
 
     assert_int_equal(lstat(path, &before), 0);
-    assert_failed(start(reader, path, NULL),
-                  text("fifo_reader: * %s: %s", path, reason),
-                  text("fifo_reader: hint: %s", hint));
-    assert_failed(start(writer, path, NULL),
-                  text("fifo_writer: * %s: %s", path, reason),
-                  text("fifo_writer: hint: %s", hint));
-    assert_failed(start(writer, path, "-", NULL),
-                  text("fifo_writer: * %s: %s", path, reason),
-                  text("fifo_writer: hint: %s", hint));
+    expect_failure(start(reader, path, NULL),
+                   formatted("fifo_reader: * %s: %s", path, reason),
+                   formatted("fifo_reader: hint: %s", hint));
+    expect_failure(start(writer, path, NULL),
+                   formatted("fifo_writer: * %s: %s", path, reason),
+                   formatted("fifo_writer: hint: %s", hint));
+    expect_failure(start(writer, path, "-", NULL),
+                   formatted("fifo_writer: * %s: %s", path, reason),
+                   formatted("fifo_writer: hint: %s", hint));
     assert_int_equal(lstat(path, &after), 0);
     assert_int_equal(after.st_ino, before.st_ino);
     assert_int_equal(after.st_mode, before.st_mode);
@@ -644,16 +549,19 @@ static void test_paths_that_can_not_be(void **state)
     make_file("file");
     for (size_t i = 0; i < 2; i++) {
         const char *program = i == 0 ? reader : writer;
-        assert_failed(start(program, too_long, NULL),
-                      text("%s: mkfifo xxx*: File name too long", names[i]),
-                      text("%s: hint: *shorter one*", names[i]));
-        assert_failed(start(program, "missing/pipe", NULL),
-                      text("%s: mkfifo missing/pipe: No such file or directory",
-                           names[i]),
-                      text("%s: hint: *folder*", names[i]));
-        assert_failed(start(program, "", NULL),
-                      text("%s: mkfifo : No such file or directory", names[i]),
-                      text("%s: hint: *", names[i]));
+        expect_failure(
+            start(program, too_long, NULL),
+            formatted("%s: mkfifo xxx*: File name too long", names[i]),
+            formatted("%s: hint: *shorter one*", names[i]));
+        expect_failure(
+            start(program, "missing/pipe", NULL),
+            formatted("%s: mkfifo missing/pipe: No such file or directory",
+                      names[i]),
+            formatted("%s: hint: *folder*", names[i]));
+        expect_failure(
+            start(program, "", NULL),
+            formatted("%s: mkfifo : No such file or directory", names[i]),
+            formatted("%s: hint: *", names[i]));
         finish_with(start(program, "file/pipe", NULL), 1);
     }
     assert_precious("file");
@@ -703,16 +611,17 @@ static void test_a_folder_without_permission(void **state)
     copy_program(reader, "reader");
     copy_program(writer, "writer");
     for (size_t i = 0; i < 2; i++) {
-        run_as_somebody = text("./%s", names[i]);
+        run_as_somebody = formatted("./%s", names[i]);
         operand_of_somebody = "-h";
         can_run = can_run && finish(start_function(become_somebody)) == 0;
         if (can_run) {
             operand_of_somebody = "closed/pipe";
-            assert_failed(
+            expect_failure(
                 start_function(become_somebody),
-                text("fifo_%s: mkfifo closed/pipe: Permission denied",
-                     names[i]),
-                text("fifo_%s: hint: *belongs to another user*", names[i]));
+                formatted("fifo_%s: mkfifo closed/pipe: Permission denied",
+                          names[i]),
+                formatted("fifo_%s: hint: *belongs to another user*",
+                          names[i]));
         }
         assert_int_equal(unlink(names[i]), 0);
     }
@@ -763,7 +672,7 @@ static void test_the_reader_is_killed_while_the_pipe_is_full(void **state)
     struct terminal *r;
 
     start_conversation(&w, &r);
-    stop(r);
+    suspend(r);
     type_bytes(w, bytes, SIZE);
     free(bytes);
     expect_said(w, "fifo_writer: write(3) = 6 \"first\\n\"");
@@ -782,7 +691,7 @@ static void test_the_reader_is_killed_and_the_input_ends(void **state)
     /* What it had not read is lost: the writer must not end as if all went
      * well. */
     start_conversation(&w, &r);
-    stop(r);
+    suspend(r);
     type_now(w, "lost\n");
     expect_said(w, "fifo_writer: write(3) = 5 \"lost\\n\"");
     assert_killed(r, SIGKILL);
@@ -896,11 +805,11 @@ static void test_what_others_put_at_the_path_stays(void **state)
     /* While they wait: at their next look they refuse it. The FIFO goes on
      * under another name, so that its inode number is not given away again. */
     for (int i = 0; i < 6; i++) {
-        assert_int_equal(rename(text("%d", i), text("old %d", i)), 0);
+        assert_int_equal(rename(formatted("%d", i), formatted("old %d", i)), 0);
         if (i < 4) {
-            make_file(text("%d", i));
+            make_file(formatted("%d", i));
         } else {
-            make_fifo(text("%d", i)); /* a FIFO, but not theirs */
+            make_fifo(formatted("%d", i)); /* a FIFO, but not theirs */
         }
     }
     for (int i = 0; i < 4; i++) {
@@ -908,16 +817,16 @@ static void test_what_others_put_at_the_path_stays(void **state)
     }
     for (int i = 0; i < 2; i++) {
         finish_with(waits[i], 1);
-        assert_said_among(waits[i], text("*: mkfifo %d: File exists", i),
-                          text("*: hint: %s", else_hint), NULL);
+        assert_said_among(waits[i], formatted("*: mkfifo %d: File exists", i),
+                          formatted("*: hint: %s", else_hint), NULL);
     }
     for (int i = 0; i < 4; i++) {
-        assert_precious(text("%d", i));
+        assert_precious(formatted("%d", i));
     }
     assert_int_equal(unlink("4"), 0);
     assert_int_equal(unlink("5"), 0);
     for (int i = 0; i < 6; i++) {
-        assert_int_equal(unlink(text("old %d", i)), 0);
+        assert_int_equal(unlink(formatted("old %d", i)), 0);
     }
 
     /* While they talk. */
@@ -943,25 +852,25 @@ static void test_being_stopped_and_continued_disturbs_none(void **state)
 {
     (void)state;
     struct terminal *r = start_reader("pipe");
-    stop(r);
-    go_on(r);
+    suspend(r);
+    resume(r);
     struct terminal *w = start(writer, "pipe", "-", NULL);
     type(w, "one\n");
     expect_printed(r, "one\n");
-    stop(r);
-    stop(w);
+    suspend(r);
+    suspend(w);
     type_now(w, "two\n");
-    go_on(w);
+    resume(w);
     expect_said(w, "fifo_writer: write(3) = 4 \"two\\n\"");
-    go_on(r);
+    resume(r);
     expect_printed(r, "one\ntwo\n");
     finish_with(w, 0);
     finish_with(r, 0);
 
     w = start_writer("pipe", "Hello");
-    stop(w);
+    suspend(w);
     r = start_reader("pipe");
-    go_on(w);
+    resume(w);
     finish_with(w, 0);
     finish_with(r, 0);
     expect_printed(r, "Hello\n");
@@ -986,7 +895,7 @@ static void test_output_that_fails_is_told(void **state)
         type(w, "first\n");
         assert_int_equal(wait_end(r), 1);
         assert_said_among(
-            r, text("fifo_reader: write standard output: %s", reasons[i]),
+            r, formatted("fifo_reader: write standard output: %s", reasons[i]),
             NULL);
         type(w, "second\n");
         assert_broken_pipe(w);
@@ -996,9 +905,9 @@ static void test_output_that_fails_is_told(void **state)
         w = start_redirected(redirections[i], writer, "-h", NULL);
         finish_with(r, 1);
         finish_with(w, 1);
-        assert_said(w,
-                    text("fifo_writer: write standard output: %s", reasons[i]),
-                    NULL);
+        assert_said(
+            w, formatted("fifo_writer: write standard output: %s", reasons[i]),
+            NULL);
     }
 
     struct terminal *r = start(reader, "pipe", NULL);
@@ -1026,7 +935,8 @@ static void test_input_that_fails_is_told(void **state)
         struct terminal *r = start(reader, "pipe", NULL);
         finish_with(w, 1);
         assert_said_among(
-            w, text("fifo_writer: read standard input: %s", reasons[i]), NULL);
+            w, formatted("fifo_writer: read standard input: %s", reasons[i]),
+            NULL);
         finish_with(r, 0);
         expect_printed(r, "");
         assert_false(is_there("pipe"));
@@ -1150,20 +1060,20 @@ static void test_two_dashes_end_the_options(void **state)
 static void test_bad_options_are_refused(void **state)
 {
     (void)state;
-    assert_refused(start(reader, "-x", "pipe", NULL), "fifo_reader",
-                   "unknown option: -x");
-    assert_refused(start(writer, "-x", "pipe", NULL), "fifo_writer",
-                   "unknown option: -x");
-    assert_refused(start(writer, "--quiet", "pipe", NULL), "fifo_writer",
-                   "unknown option: --quiet");
-    assert_refused(start(reader, "-n", "1", "pipe", NULL), "fifo_reader",
-                   "unknown option: -n");
-    assert_refused(start(writer, "-n", "1", "pipe", NULL), "fifo_writer",
-                   "unknown option: -n");
-    assert_refused(start(reader, "pipe", "more", NULL), "fifo_reader",
-                   "one operand too many: more");
-    assert_refused(start(writer, "pipe", "message", "more", NULL),
-                   "fifo_writer", "one operand too many: more");
+    expect_usage(start(reader, "-x", "pipe", NULL),
+                 "fifo_reader: unknown option: -x");
+    expect_usage(start(writer, "-x", "pipe", NULL),
+                 "fifo_writer: unknown option: -x");
+    expect_usage(start(writer, "--quiet", "pipe", NULL),
+                 "fifo_writer: unknown option: --quiet");
+    expect_usage(start(reader, "-n", "1", "pipe", NULL),
+                 "fifo_reader: unknown option: -n");
+    expect_usage(start(writer, "-n", "1", "pipe", NULL),
+                 "fifo_writer: unknown option: -n");
+    expect_usage(start(reader, "pipe", "more", NULL),
+                 "fifo_reader: one operand too many: more");
+    expect_usage(start(writer, "pipe", "message", "more", NULL),
+                 "fifo_writer: one operand too many: more");
 }
 
 #define TEST(function_)                                                        \

@@ -19,32 +19,12 @@
 
 enum {
     DATAGRAM_MAX = 65507, /* bytes in one datagram of IPv4 */
-    LINE_MAX_SIZE = 512,  /* bytes in a line of the story, at most */
 };
 
 static const char *server;
 static const char *client;
 
 /* ---- Helpers of the dialogues ---- */
-
-#ifdef __GNUC__
-__attribute__((format(printf, 1, 2)))
-#endif
-/* The text of a printf; it lives until 16 later ones were made. */
-static const char *
-text(const char *format, ...)
-{
-    static char texts[16][256];
-    static size_t next;
-    char *made = texts[next++ % 16];
-    va_list list;
-
-    va_start(list, format);
-    int size = vsnprintf(made, sizeof texts[0], format, list);
-    va_end(list);
-    assert_true(size >= 0 && (size_t)size < sizeof texts[0]);
-    return made;
-}
 
 /* The client asks one question, and prints exactly this. */
 static void assert_answered(const char *host, const char *port,
@@ -56,64 +36,10 @@ static void assert_answered(const char *host, const char *port,
     expect_printed(c, printed);
 }
 
-/* The program has failed: it said why, and what to do, and printed nothing. */
-static void assert_failed(struct terminal *t, const char *failure,
-                          const char *hint)
-{
-    finish_with(t, 1);
-    expect_printed(t, "");
-    assert_said_among(t, failure, hint, NULL);
-}
-
-/* The command line was refused before anything was opened. */
-static void assert_refused(struct terminal *t, const char *name,
-                           const char *problem)
-{
-    finish_with(t, 2);
-    expect_printed(t, "");
-    assert_said_among(t, text("%s: %s", name, problem),
-                      text("usage: %s *", name), NULL);
-    assert_not_said(t, "*socket(*");
-    assert_not_said(t, "*ready on*");
-}
-
-/* How many lines match the pattern. */
-static size_t count_said(struct terminal *t, const char *pattern)
-{
-    size_t count = 0;
-    char line[LINE_MAX_SIZE];
-    const char *next = t->said.data;
-
-    for (const char *end; next != NULL && (end = strchr(next, '\n')) != NULL;
-         next = end + 1) {
-        size_t size = (size_t)(end - next);
-        assert_true(size < sizeof line);
-        memcpy(line, next, size);
-        line[size] = '\0';
-        count += matches(pattern, line);
-    }
-    return count;
-}
-
 static void assert_between(size_t least, size_t number, size_t most)
 {
     if (number < least || number > most) {
         fail_msg("%zu is not from %zu to %zu", number, least, most);
-    }
-}
-
-/* Every line is whole, short, the program's, and harmless to a terminal. */
-static void assert_clean(struct terminal *t, const char *name)
-{
-    size_t all = count_said(t, "*"); /* fails if a line is too long */
-
-    assert_int_equal(strlen(t->said.data), t->said.size); /* no NUL */
-    assert_int_equal(count_said(t, text("%s: *", name)), all);
-    for (size_t i = 0; i < t->said.size; i++) {
-        unsigned char byte = (unsigned char)t->said.data[i];
-        if ((byte < 0x20 && byte != '\n') || byte == 0x7f) {
-            fail_msg("byte 0x%02x reached the terminal", byte);
-        }
     }
 }
 
@@ -194,42 +120,13 @@ static int deaf_datagram(const char *address)
     return fd;
 }
 
-static bool is_typed(const void *terminal)
-{
-    return ((const struct terminal *)terminal)->typed.size == 0;
-}
-
-/* Types, and has it written before the test waits at a socket of its own. */
-static void type_now(struct terminal *t, const char *typed)
-{
-    type(t, typed);
-    expect_true(is_typed, t, "the input is taken");
-}
-
 /* An address of loopback that no other test has. */
 static const char *own_host(void)
 {
     long pid = (long)getpid();
 
-    return text("127.%ld.%ld.%ld", 1 + pid / 65536 % 250, pid / 256 % 256,
-                pid % 256);
-}
-
-static void stop(struct terminal *t)
-{
-    int status;
-
-    signal_program(t, SIGSTOP);
-    assert_int_equal(waitpid(t->pid, &status, WUNTRACED), t->pid);
-    assert_true(WIFSTOPPED(status));
-}
-
-static void go_on(struct terminal *t)
-{
-    signal_program(t, SIGCONT);
-#ifdef SIGWINCH
-    signal_program(t, SIGWINCH); /* the window was resized */
-#endif
+    return formatted("127.%ld.%ld.%ld", 1 + pid / 65536 % 250, pid / 256 % 256,
+                     pid % 256);
 }
 
 /* ---- Conversations ---- */
@@ -246,18 +143,18 @@ static void test_both_sides_tell_every_call(void **state)
     finish_with(s, 0);
     expect_printed(c, "Hello, server!\n");
     expect_printed(s, "");
-    assert_said(c, "udp_client: socket(AF_INET, SOCK_DGRAM) = 3",
-                text("udp_client: connect(3, %s) = 0, nothing is sent yet", at),
-                text("udp_client: sendto(3, %s) = 14 \"Hello, server!\"", at),
-                "udp_client: recvfrom(3) waits for the answer, try 1 of 3",
-                "udp_client: recvfrom(3) = 14 \"Hello, server!\"",
-                "udp_client: close(3) = 0",
-                "udp_client: done; sent: 1, 14 bytes; received: 1, 14 bytes",
-                NULL);
+    assert_said(
+        c, "udp_client: socket(AF_INET, SOCK_DGRAM) = 3",
+        formatted("udp_client: connect(3, %s) = 0, nothing is sent yet", at),
+        formatted("udp_client: sendto(3, %s) = 14 \"Hello, server!\"", at),
+        "udp_client: recvfrom(3) waits for the answer, try 1 of 3",
+        "udp_client: recvfrom(3) = 14 \"Hello, server!\"",
+        "udp_client: close(3) = 0",
+        "udp_client: done; sent: 1, 14 bytes; received: 1, 14 bytes", NULL);
     assert_said(
         s, "udp_server: socket(AF_INET, SOCK_DGRAM) = 3",
         "udp_server: bind(3, 127.0.0.1:0) = 0",
-        text("udp_server: ready on %s", at),
+        formatted("udp_server: ready on %s", at),
         "udp_server: recvfrom(3) waits for a datagram",
         "udp_server: recvfrom(3) = 14 \"Hello, server!\" from 127.0.0.1:*",
         "udp_server: sendto(3, 127.0.0.1:*) = 14",
@@ -330,7 +227,7 @@ static void test_every_line_is_a_datagram(void **state)
         take_question(fd, &q);
         assert_int_equal(q.size, sizes[i]);
         assert_memory_equal(q.data, lines[i], sizes[i]);
-        answer(fd, &q, i == 1 ? "" : text("answer %zu", i));
+        answer(fd, &q, i == 1 ? "" : formatted("answer %zu", i));
         expect_printed_size(c, i == 0 ? 9 : 10 + 9 * (i - 1));
     }
     finish_with(c, 0);
@@ -467,11 +364,11 @@ static void test_what_no_datagram_holds_is_refused(void **state)
     struct terminal *s = start(server, "127.0.0.1", "0", too_long, NULL);
     struct terminal *c = start(client, "127.0.0.1", "1", too_long, NULL);
 
-    assert_failed(s, "udp_server: REPLY of 65508 bytes: Message too long",
-                  hint);
+    expect_failure(s, "udp_server: REPLY of 65508 bytes: Message too long",
+                   hint);
     assert_not_said(s, "*ready on*");
-    assert_failed(c, "udp_client: sendto of 65508 bytes: Message too long",
-                  hint);
+    expect_failure(c, "udp_client: sendto of 65508 bytes: Message too long",
+                   hint);
     assert_not_said(c, "*socket(*");
 
     /* What came before the line is answered. */
@@ -506,7 +403,7 @@ static void test_ipv6(void **state)
     expect_printed(c, "你好\n");
     finish_with(s, 0);
     assert_said_among(c, "udp_client: socket(AF_INET6, SOCK_DGRAM) = 3",
-                      text("udp_client: connect(3, %s) = 0, *", at), NULL);
+                      formatted("udp_client: connect(3, %s) = 0, *", at), NULL);
     assert_said_among(s, "udp_server: bind(3, [::1]:0) = 0",
                       "udp_server: recvfrom(3) = 6 \"你好\" from [::1]:*",
                       NULL);
@@ -542,11 +439,12 @@ static void test_each_client_is_served_while_another_idles(void **state)
     type(idle, "first\n");
     expect_printed(idle, "first\n");
     for (int i = 0; i < 10; i++) {
-        many[i] = start(client, "127.0.0.1", port, text("client %d", i), NULL);
+        many[i] =
+            start(client, "127.0.0.1", port, formatted("client %d", i), NULL);
     }
     for (int i = 0; i < 10; i++) {
         finish_with(many[i], 0);
-        expect_printed(many[i], text("client %d\n", i));
+        expect_printed(many[i], formatted("client %d\n", i));
     }
     type(idle, "last\n");
     expect_printed(idle, "first\nlast\n");
@@ -633,7 +531,7 @@ static void test_defaults_of_port_message_and_reply(void **state)
     if (matches("*: Cannot assign*", next) || matches("*: *in use", next)) {
         skip(); /* loopback is 127.0.0.1 alone, or 0.0.0.0:12345 is taken */
     }
-    assert_string_equal(ready_address(s), text("%s:12345", host));
+    assert_string_equal(ready_address(s), formatted("%s:12345", host));
     struct terminal *c = start(client, host, NULL);
     finish_with(c, 0);
     expect_printed(c, "Hello, server!\n");
@@ -654,13 +552,15 @@ static void test_quiet_leaves_the_ready_line_and_errors(void **state)
     expect_printed(c, "one\ntwo\n");
     assert_said(c, NULL);
     finish_with(s, 0);
-    assert_said(s, text("udp_server: ready on %s", at), NULL);
+    assert_said(s, formatted("udp_server: ready on %s", at), NULL);
 
     const char *port = own_port(deaf_fd);
     c = start(client, "-q", "127.0.0.1", port, NULL);
     finish_with(c, 1);
     assert_said(
-        c, text("udp_client: recvfrom 127.0.0.1:%s: Connection refused", port),
+        c,
+        formatted("udp_client: recvfrom 127.0.0.1:%s: Connection refused",
+                  port),
         "udp_client: hint: *", NULL);
     close(deaf_fd);
 }
@@ -694,8 +594,8 @@ static void test_two_dashes_end_the_options(void **state)
     finish_with(c, 0);
     expect_printed(c, "-q\n");
     finish_with(s, 0);
-    assert_refused(start(client, "--", "--help", "x", NULL), "udp_client",
-                   "*PORT*number from 1 to 65535*");
+    expect_usage(start(client, "--", "--help", "x", NULL),
+                 "udp_client: *PORT*number from 1 to 65535*");
 }
 
 static void test_bad_ports_are_refused(void **state)
@@ -708,13 +608,13 @@ static void test_bad_ports_are_refused(void **state)
         "１２", "80\n1", "-0",    "０"};
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_refused(start(server, "127.0.0.1", bad[i], NULL), "udp_server",
-                       "*PORT*number from 0 to 65535*");
-        assert_refused(start(client, "127.0.0.1", bad[i], NULL), "udp_client",
-                       "*PORT*number from 1 to 65535*");
+        expect_usage(start(server, "127.0.0.1", bad[i], NULL),
+                     "udp_server: *PORT*number from 0 to 65535*");
+        expect_usage(start(client, "127.0.0.1", bad[i], NULL),
+                     "udp_client: *PORT*number from 1 to 65535*");
     }
-    assert_refused(start(client, "127.0.0.1", "0", NULL), "udp_client",
-                   "*PORT*number from 1 to 65535*");
+    expect_usage(start(client, "127.0.0.1", "0", NULL),
+                 "udp_client: *PORT*number from 1 to 65535*");
 }
 
 static void test_the_highest_port_is_a_port(void **state)
@@ -733,24 +633,23 @@ static void test_bad_options_are_refused(void **state)
     static const char *const counts[] = {"0",  "-1", "",
                                          "1x", " 1", "99999999999999999999"};
 
-    assert_refused(start(server, "-x", NULL), "udp_server",
-                   "unknown option: -x");
-    assert_refused(start(client, "-x", NULL), "udp_client",
-                   "unknown option: -x");
-    assert_refused(start(server, "--quiet", NULL), "udp_server",
-                   "unknown option: --quiet");
-    assert_refused(start(client, "-n", "1", NULL), "udp_client",
-                   "unknown option: -n");
-    assert_refused(start(server, "-n", NULL), "udp_server",
-                   "option needs a COUNT: -n");
+    expect_usage(start(server, "-x", NULL), "udp_server: unknown option: -x");
+    expect_usage(start(client, "-x", NULL), "udp_client: unknown option: -x");
+    expect_usage(start(server, "--quiet", NULL),
+                 "udp_server: unknown option: --quiet");
+    expect_usage(start(client, "-n", "1", NULL),
+                 "udp_client: unknown option: -n");
+    expect_usage(start(server, "-n", NULL),
+                 "udp_server: option needs a COUNT: -n");
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
-        assert_refused(start(server, "-n", counts[i], NULL), "udp_server",
-                       text("*COUNT*number from 1 *: %s", counts[i]));
+        expect_usage(
+            start(server, "-n", counts[i], NULL),
+            formatted("udp_server: *COUNT*number from 1 *: %s", counts[i]));
     }
-    assert_refused(start(server, "127.0.0.1", "0", "reply", "more", NULL),
-                   "udp_server", "one operand too many: more");
-    assert_refused(start(client, "127.0.0.1", "1", "message", "more", NULL),
-                   "udp_client", "one operand too many: more");
+    expect_usage(start(server, "127.0.0.1", "0", "reply", "more", NULL),
+                 "udp_server: one operand too many: more");
+    expect_usage(start(client, "127.0.0.1", "1", "message", "more", NULL),
+                 "udp_client: one operand too many: more");
 }
 
 /* ---- Errors that teach ---- */
@@ -762,8 +661,10 @@ static void test_nobody_listens(void **state)
     const char *port = own_port(fd);
     struct terminal *c = start(client, "127.0.0.1", port, NULL);
 
-    assert_failed(
-        c, text("udp_client: recvfrom 127.0.0.1:%s: Connection refused", port),
+    expect_failure(
+        c,
+        formatted("udp_client: recvfrom 127.0.0.1:%s: Connection refused",
+                  port),
         "udp_client: hint: nobody listens there: is the server "
         "running, *");
     assert_not_said(c, "*try 2 of 3"); /* said at once */
@@ -784,7 +685,7 @@ static void test_a_server_that_ended_is_told_at_once(void **state)
     finish_with(c, 1);
     expect_printed(c, "first\n");
     assert_said_among(
-        c, text("udp_client: * 127.0.0.1:%s: Connection refused", port),
+        c, formatted("udp_client: * 127.0.0.1:%s: Connection refused", port),
         "udp_client: hint: nobody listens there*", NULL);
     assert_not_said(c, "*try 2 of 3");
     assert_not_said(c, "*third*");
@@ -797,9 +698,10 @@ static void test_the_port_is_taken(void **state)
     const char *port = ready_port(first);
     struct terminal *second = start(server, "127.0.0.1", port, NULL);
 
-    assert_failed(
+    expect_failure(
         second,
-        text("udp_server: bind 127.0.0.1:%s: Address already in use", port),
+        formatted("udp_server: bind 127.0.0.1:%s: Address already in use",
+                  port),
         "udp_server: hint: another program has this port*");
     assert_not_said(second, "*ready on*");
     assert_answered("127.0.0.1", port, "still there", "still there\n");
@@ -811,22 +713,22 @@ static void test_no_such_host(void **state)
     (void)state;
     /* No name service is asked for it: a label has at most 63 bytes. */
     char *name = long_text(64);
-    const char *failure = text("*: getaddrinfo %s: *", name);
+    const char *failure = formatted("*: getaddrinfo %s: *", name);
     static const char hint[] = "*: hint: *name*";
 
-    assert_failed(start(server, name, "0", NULL), failure, hint);
-    assert_failed(start(client, name, "1", NULL), failure, hint);
+    expect_failure(start(server, name, "0", NULL), failure, hint);
+    expect_failure(start(client, name, "1", NULL), failure, hint);
     free(name);
 }
 
 static void test_an_address_of_another_machine(void **state)
 {
     (void)state;
-    assert_failed(start(server, "192.0.2.1", "0", NULL), /* RFC 5737 */
-                  "udp_server: bind 192.0.2.1:0: Cannot assign requested "
-                  "address",
-                  "udp_server: hint: this machine does not have this "
-                  "address; *");
+    expect_failure(start(server, "192.0.2.1", "0", NULL), /* RFC 5737 */
+                   "udp_server: bind 192.0.2.1:0: Cannot assign requested "
+                   "address",
+                   "udp_server: hint: this machine does not have this "
+                   "address; *");
 }
 
 static const char *low_host; /* NULL: it shall show its help */
@@ -876,8 +778,9 @@ static void test_ports_below_1024(void **state)
     if (matches("*Cannot assign*", next) || matches("*bind(*) = 0", next)) {
         skip(); /* not here: a container may give these ports to everybody */
     }
-    assert_failed(s, text("udp_server: bind %s:7: Permission denied", low_host),
-                  "udp_server: hint: ports below 1024 *");
+    expect_failure(
+        s, formatted("udp_server: bind %s:7: Permission denied", low_host),
+        "udp_server: hint: ports below 1024 *");
 }
 
 /* ---- Names with several addresses ---- */
@@ -939,7 +842,8 @@ static struct terminal *start_with_names(const char *path, const char *host,
 
 static const char *with_port(const char *host, const char *port)
 {
-    return text(strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
+    return formatted(strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host,
+                     port);
 }
 
 static void test_localhost(void **state)
@@ -997,8 +901,8 @@ static void test_the_client_tries_each_address_of_a_name(void **state)
     expect_printed(c, "one\ntwo\n");
     assert_int_equal(count_said(c, "*: Connection refused"), 1);
     assert_said_among(c,
-                      text("udp_client: recvfrom %s: Connection refused",
-                           with_port(addresses[0], port)),
+                      formatted("udp_client: recvfrom %s: Connection refused",
+                                with_port(addresses[0], port)),
                       NULL);
     assert_not_said(c, "*hint*"); /* it went well in the end */
 
@@ -1009,10 +913,10 @@ static void test_the_client_tries_each_address_of_a_name(void **state)
     c = start_with_names(client, name, port, NULL);
     finish_with(c, 1);
     assert_said_among(c,
-                      text("udp_client: recvfrom %s: Connection refused",
-                           with_port(addresses[0], port)),
-                      text("udp_client: recvfrom %s: Connection refused",
-                           with_port(addresses[1], port)),
+                      formatted("udp_client: recvfrom %s: Connection refused",
+                                with_port(addresses[0], port)),
+                      formatted("udp_client: recvfrom %s: Connection refused",
+                                with_port(addresses[1], port)),
                       "udp_client: hint: *", NULL);
     assert_int_equal(count_said(c, "*hint*"), 1);
     close(first_fd);
@@ -1038,15 +942,15 @@ static void test_the_server_takes_the_first_address_it_can(void **state)
         port = own_port(first_fd);
         close(second_fd);
         s = start_with_names(server, name, port, NULL);
-        expect_said(s, text("udp_server: bind %s: Address already in use",
-                            with_port(addresses[0], port)));
+        expect_said(s, formatted("udp_server: bind %s: Address already in use",
+                                 with_port(addresses[0], port)));
         do {
             line = expect_said(s, "udp_server: *");
         } while (!matches("*: ready on *", line) &&
                  !matches("*: bind *: Address already in use", line));
     } while (!matches("*: ready on *", line));
-    assert_string_equal(
-        line, text("udp_server: ready on %s", with_port(addresses[1], port)));
+    assert_string_equal(line, formatted("udp_server: ready on %s",
+                                        with_port(addresses[1], port)));
     assert_not_said(s, "*hint*");
     assert_answered(addresses[1], port, "Hello", "Hello\n");
 
@@ -1109,11 +1013,12 @@ static void test_lost_questions_and_a_burst(void **state)
         "udp_client: done; sent: 2, 28 bytes; received: 1, 3 bytes", NULL);
 
     /* Three tries, one second each, and no more. */
-    assert_failed(unheard,
-                  text("udp_client: recvfrom 127.0.0.1:%s: Connection timed "
-                       "out",
-                       silent_port),
-                  "udp_client: hint: no answer came*");
+    expect_failure(
+        unheard,
+        formatted("udp_client: recvfrom 127.0.0.1:%s: Connection timed "
+                  "out",
+                  silent_port),
+        "udp_client: hint: no answer came*");
     long long took = milliseconds() - begin;
     assert_true(took >= 2900 && took < 20 * 1000);
     for (int i = 0; i < 3; i++) {
@@ -1174,15 +1079,15 @@ static void test_a_doubled_answer_answers_no_later_question(void **state)
     struct terminal *c = start(client, "127.0.0.1", own_port(fd), "-", NULL);
 
     for (int i = 0; i < QUESTIONS; i++) {
-        type_now(c, text("question %d\n", i));
+        type_now(c, formatted("question %d\n", i));
         take_question(fd, &now);
-        assert_string_equal(now.data, text("question %d", i));
+        assert_string_equal(now.data, formatted("question %d", i));
         if (i > 0) {
             answer(fd, &last, "a late copy");
         }
-        answer(fd, &now, text("answer %d", i));
+        answer(fd, &now, formatted("answer %d", i));
         answer(fd, &now, "a copy");
-        strcat(printed, text("answer %d\n", i));
+        strcat(printed, formatted("answer %d\n", i));
         expect_printed(c, printed);
         last = now;
     }
@@ -1413,7 +1318,7 @@ static void test_answers_are_right_over_a_bad_network(void **state)
         clients[i] =
             start(client, "127.0.0.1", ready_port(relays[i]), "-", NULL);
         for (int j = 0; j < QUESTIONS_EACH; j++) {
-            type(clients[i], text("client %u asks question %d\n", i, j));
+            type(clients[i], formatted("client %u asks question %d\n", i, j));
         }
         end_input(clients[i]);
     }
@@ -1424,7 +1329,8 @@ static void test_answers_are_right_over_a_bad_network(void **state)
 
         int right = 0;
         while (right < QUESTIONS_EACH && strlen(printed) < c->printed.size) {
-            strcat(printed, text("client %u asks question %d\n", i, right));
+            strcat(printed,
+                   formatted("client %u asks question %d\n", i, right));
             right++;
         }
         expect_printed(c, printed);
@@ -1529,8 +1435,9 @@ static void test_control_bytes_never_reach_the_terminal_raw(void **state)
     for (size_t i = 0; i < HOSTILE; i++) {
         trade(fd, hostile[i].data, hostile[i].size, received);
         const char *line = expect_said(s, "udp_server: recvfrom(3) = * from *");
-        assert_non_null(strstr(
-            line, text("%zu \"%s\" from", hostile[i].size, hostile[i].shown)));
+        assert_non_null(
+            strstr(line, formatted("%zu \"%s\" from", hostile[i].size,
+                                   hostile[i].shown)));
     }
     close(fd);
     signal_program(s, SIGTERM);
@@ -1549,8 +1456,8 @@ static void test_control_bytes_never_reach_the_terminal_raw(void **state)
         assert_int_equal(c->printed.size, hostile[i].size + 1);
         assert_memory_equal(c->printed.data, hostile[i].data, hostile[i].size);
         assert_non_null(
-            strstr(c->said.data,
-                   text("%zu \"%s\"\n", hostile[i].size, hostile[i].shown)));
+            strstr(c->said.data, formatted("%zu \"%s\"\n", hostile[i].size,
+                                           hostile[i].shown)));
         assert_clean(c, "udp_client");
     }
     close(fd);
@@ -1663,15 +1570,15 @@ static void test_being_stopped_and_continued_disturbs_none(void **state)
     type(types, "one\n");
     expect_printed(types, "one\n");
     take_question(fd, &q);
-    stop(s);
-    stop(waits);
-    stop(types);
+    suspend(s);
+    suspend(waits);
+    suspend(types);
     answer(fd, &q, "yes");
     type(types, "two\n");
-    go_on(types);
+    resume(types);
     expect_said(types, "*sendto(*\"two\"");
-    go_on(s);
-    go_on(waits);
+    resume(s);
+    resume(waits);
 
     finish_with(types, 0);
     expect_printed(types, "one\ntwo\n");
