@@ -589,6 +589,8 @@ static void endure(const struct pair *pair, const struct client_fault *fault)
         wait_typed(client);
         if (strstr(fault->fault, "ENOTCONN") == NULL) {
             assert_int_equal(receive(conn_fd, rest, 1), 0);
+        } else {
+            expect_true(was_injected, NULL, "the fault"); /* no end of file */
         }
     }
     close(conn_fd);
