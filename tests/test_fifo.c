@@ -803,14 +803,16 @@ static void test_what_others_put_at_the_path_stays(void **state)
     struct terminal *r;
 
     /* While they wait: at their next look they refuse it. The FIFO goes on
-     * under another name, so that its inode number is not given away again. */
+     * under another name, so that its inode number is not given away again;
+     * and the path is never empty, else they would make the FIFO again. */
     for (int i = 0; i < 6; i++) {
-        assert_int_equal(rename(formatted("%d", i), formatted("old %d", i)), 0);
+        assert_int_equal(link(formatted("%d", i), formatted("old %d", i)), 0);
         if (i < 4) {
-            make_file(formatted("%d", i));
+            make_file("new");
         } else {
-            make_fifo(formatted("%d", i)); /* a FIFO, but not theirs */
+            make_fifo("new"); /* a FIFO, but not theirs */
         }
+        assert_int_equal(rename("new", formatted("%d", i)), 0);
     }
     for (int i = 0; i < 4; i++) {
         assert_killed(killed[i], SIGTERM);
