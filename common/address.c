@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "report.h"
+
 int resolve(const char *host, const char *port, int type,
             struct addrinfo **list)
 {
@@ -19,8 +21,14 @@ int resolve(const char *host, const char *port, int type,
     memset(&wanted, 0, sizeof wanted);
     wanted.ai_family = AF_UNSPEC; /* IPv4 and IPv6 */
     wanted.ai_socktype = type;
-    wanted.ai_flags = AI_NUMERICSERV; /* a number, no name such as "echo" */
-    return getaddrinfo(host, port, &wanted, list);
+    wanted.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST;
+    int code = getaddrinfo(host, port, &wanted, list);
+    if (code == EAI_NONAME) {
+        say("getaddrinfo(%s) may wait for a name service", host);
+        wanted.ai_flags = AI_NUMERICSERV; /* no names of ports: "echo" */
+        code = getaddrinfo(host, port, &wanted, list);
+    }
+    return code;
 }
 
 /* The path, which needs no final NUL when it fills sun_path. */

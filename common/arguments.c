@@ -11,7 +11,7 @@
 
 #include "report.h"
 
-/* The servers count in a sig_atomic_t: 32 bits, where there is POSIX. */
+/* The servers count in a sig_atomic_t, of 32 bits on all known systems. */
 enum { COUNT_MAX = 1000000000 };
 
 /* Ends the program: "what: text" is wrong, such as an option or a COUNT. */
@@ -50,15 +50,21 @@ int parse_number(const char *text, unsigned long lowest, unsigned long highest,
     return 0;
 }
 
-void check_port(const char *text, unsigned long lowest, const char *usage)
+void check_address(const char *host, const char *port, unsigned long lowest,
+                   const char *usage)
 {
-    unsigned long port;
+    unsigned long number;
 
-    if (parse_number(text, lowest, 65535, &port) == -1) {
+    if (host[0] != '\0' && host[strspn(host, "0123456789")] == '\0') {
+        refuse(usage,
+               "HOST comes before PORT, and is a name or an address, not",
+               host);
+    }
+    if (parse_number(port, lowest, 65535, &number) == -1) {
         refuse(usage,
                lowest == 0 ? "PORT must be a number from 0 to 65535, not"
                            : "PORT must be a number from 1 to 65535, not",
-               text);
+               port);
     }
 }
 

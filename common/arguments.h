@@ -20,11 +20,12 @@ void read_arguments(int argc, char *argv[], const char *usage,
                     const char *operands[], size_t size, unsigned long *count);
 
 /*
- * Ends the program with status 2 unless the text is a port, that is, a
- * decimal number from `lowest` to 65535 and nothing else. Without the check
- * a C library may turn 99999 into port 34463.
+ * Ends the program with status 2 unless the port is a decimal number from
+ * `lowest` to 65535 and nothing else, and the host is more than a number. A C
+ * library may turn port 99999 into 34463, and host 12345 into 0.0.48.57.
  */
-void check_port(const char *text, unsigned long lowest, const char *usage);
+void check_address(const char *host, const char *port, unsigned long lowest,
+                   const char *usage);
 
 /*
  * Reads a decimal number from lowest to highest: digits alone, no sign, no

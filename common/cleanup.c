@@ -1,8 +1,8 @@
 /*
  * cleanup.c - what must not outlive the program: a path, and children.
  *
- * What a handler calls must be async-signal-safe (POSIX 2.4.3): getpid, kill,
- * lstat, poll, raise, unlink, waitpid and write are.
+ * What a handler calls must be async-signal-safe (POSIX 2.4.3): _exit, getpid,
+ * kill, lstat, poll, raise, sigprocmask, unlink, waitpid and write are.
  */
 #include "cleanup.h"
 
@@ -33,10 +33,24 @@ static const char *volatile own; /* the path, or NULL */
 static struct stat own_status;
 static char unlink_line[LINE_SIZE]; /* "unlink(path) = 0" */
 static size_t unlink_line_size;
+static char cut_line[LINE_SIZE]; /* that a client was cut off */
+static size_t cut_line_size;
 
 static pid_t children[CHILDREN_MAX]; /* 0: a free place */
 static volatile sig_atomic_t running;
 static volatile sig_atomic_t served;
+
+/* Writes a prepared line. Not if it had to wait: nothing may keep a signal
+ * from ending us. */
+static void tell(const char *line, size_t size)
+{
+    struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    if (size > 0 && poll(&error, 1, 0) == 1 && error.revents == POLLOUT) {
+        ssize_t ignored = write(STDERR_FILENO, line, size);
+        (void)ignored; /* there is nobody left to tell */
+    }
+}
 
 /* Removes the path if it is still the file that we made. Returns 0, also
  * when there is nothing to remove, or -1 with errno. */
@@ -53,12 +67,7 @@ static int unlink_own(void)
     if (unlink(path) == -1) {
         return -1;
     }
-    /* Not if it had to wait: nothing may keep a signal from ending us. */
-    struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (poll(&error, 1, 0) == 1 && error.revents == POLLOUT) {
-        ssize_t ignored = write(STDERR_FILENO, unlink_line, unlink_line_size);
-        (void)ignored; /* there is nobody left to tell */
-    }
+    tell(unlink_line, unlink_line_size);
     return 0;
 }
 
@@ -69,11 +78,16 @@ static void on_end_signal(int number)
             if (children[i] > 0) {
                 kill(children[i], number);  /* it may have ended: no matter */
                 kill(children[i], SIGCONT); /* if it is stopped */
+                tell(cut_line, cut_line_size);
             }
         }
     }
-    unlink_own();        /* a failure can't be told from here */
-    (void)raise(number); /* SA_RESETHAND: now it ends the program, on return */
+    unlink_own(); /* a failure can't be told from here */
+    (void)raise(
+        number); /* SA_RESETHAND: now it ends the program, once it may */
+    sigprocmask(SIG_UNBLOCK, &held, NULL);
+    /* Process 1, the first one of a container, no signal ends. */
+    _exit(128 + number);
 }
 
 static void on_child_end(int number)
@@ -90,6 +104,9 @@ static void on_child_end(int number)
                 running--;
                 if (status == 0 && served < SIG_ATOMIC_MAX) {
                     served++;
+                }
+                if (WIFSIGNALED(status)) {
+                    tell(cut_line, cut_line_size);
                 }
             }
         }
@@ -109,6 +126,8 @@ void start_cleanup(void)
         sigaddset(&held, end_signals[i]);
     }
     sigprocmask(SIG_UNBLOCK, &held, NULL);
+    cut_line_size = prepare_line(cut_line, "a client was cut off: a signal "
+                                           "ended the child that served it");
 
     memset(&action, 0, sizeof action);
     action.sa_mask = held;
@@ -136,7 +155,10 @@ void hold_signals(void)
 
 void release_signals(void)
 {
+    int saved_errno = errno;
+
     sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = saved_errno;
 }
 
 void own_path(const char *path, const struct stat *status)
@@ -145,7 +167,8 @@ void own_path(const char *path, const struct stat *status)
 
     own = NULL; /* no handler shall see half of it */
     own_status = *status;
-    unlink_line_size = prepare_line(unlink_line, "unlink(%s) = 0", path);
+    unlink_line_size =
+        is_quiet() ? 0 : prepare_line(unlink_line, "unlink(%s) = 0", path);
     own = path;
     errno = saved_errno;
 }
@@ -160,10 +183,11 @@ void remove_path(void)
     const char *path = own;
 
     hold_signals();
-    if (unlink_own() == -1) {
+    int result = unlink_own();
+    release_signals();
+    if (result == -1) {
         warn("unlink %s", path);
     }
-    release_signals();
 }
 
 /* Returns 0 when the socket file at the path is ours and nobody has it open,
@@ -208,22 +232,28 @@ int remove_stale_socket(const struct sockaddr_un *address)
      * would remove the socket that the first has bound in between. O_EXCL
      * lets one of them in. */
     (void)snprintf(lock, sizeof lock, "%s.lock", address->sun_path);
+    hold_signals();
     int lock_fd = open(lock, O_WRONLY | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
-    if (lock_fd == -1) {
-        if (errno == EEXIST) {
-            announce("%s is in the way: is another server just starting?",
-                     lock);
-            errno = EADDRINUSE;
-        }
-        return -1;
-    }
-    int result = check_stale(address);
+    int result = lock_fd == -1 ? -1 : check_stale(address);
     if (result == 0) {
         result = unlink(address->sun_path);
     }
     int error = errno;
-    close(lock_fd);
-    unlink(lock); /* a failure shows itself at the next start, see above */
+    if (lock_fd != -1) {
+        close(lock_fd);
+        unlink(lock); /* a failure shows itself at the next start: EEXIST */
+    }
+    release_signals();
+
+    if (result == 0) {
+        say("unlink(%s) = 0, left behind by a server that was killed",
+            address->sun_path);
+    } else if (lock_fd == -1 && error == EEXIST) {
+        announce("%s is in the way: if no other server is just starting, "
+                 "remove it",
+                 lock);
+        error = EADDRINUSE;
+    }
     errno = error;
     return result == -1 && error == ENOENT ? 0 : result;
 }
@@ -239,21 +269,21 @@ void own_child(pid_t child)
     }
 }
 
+/* Whether no more children may be started now. */
+static bool is_full(unsigned long count)
+{
+    return running == CHILDREN_MAX ||
+           (count > 0 && running > 0 &&
+            (unsigned long)served + (unsigned long)running >= count);
+}
+
 bool wait_for_place(unsigned long count)
 {
-    bool told = false;
-
-    if (count == 0 && running < CHILDREN_MAX) {
-        return true;
+    if (is_full(count)) {
+        say("sigsuspend waits for the end of a child");
     }
     hold_signals();
-    while (running == CHILDREN_MAX ||
-           (count > 0 && running > 0 &&
-            (unsigned long)served + (unsigned long)running >= count)) {
-        if (!told) {
-            say("sigsuspend waits for the end of a child");
-            told = true;
-        }
+    while (is_full(count)) {
         sigsuspend(&before); /* until a signal comes, such as SIGCHLD */
     }
     release_signals();

@@ -2,9 +2,9 @@
  * cleanup.h - what must not outlive the program: a path that it made, and
  * the children that it started.
  *
- * After start_cleanup() both are cleared away by exit() and by SIGHUP,
- * SIGINT, SIGQUIT and SIGTERM; then the signal ends the program. A child
- * that was forked owns nothing and clears nothing away.
+ * After start_cleanup() the path is removed by exit(), and by SIGHUP, SIGINT,
+ * SIGQUIT and SIGTERM, which end the children, too, and then the program. A
+ * child that was forked owns nothing and clears nothing away.
  */
 #ifndef CLEANUP_H
 #define CLEANUP_H
@@ -25,8 +25,10 @@ enum { CHILDREN_MAX = 256 };
 void start_cleanup(void);
 
 /*
- * Holds the signals back between making something and saying whose it is:
- * hold, bind or mkfifo or fork, own_..., release. Not to be nested.
+ * Holds the signals back between making something and noting whose it is:
+ * hold, bind or mkfifo or fork, own_..., release. Not to be nested, and with
+ * nothing in between that may wait, such as say(): a signal would wait, too.
+ * release_signals() keeps errno.
  */
 void hold_signals(void);
 void release_signals(void);
@@ -49,7 +51,8 @@ void remove_path(void);
 
 /*
  * A server that was killed leaves its socket file behind, and bind() fails
- * with EADDRINUSE. Removes the file if nobody has it open any more. Returns
+ * with EADDRINUSE. Removes the file, and tells it, if nobody has it open any
+ * more. Holds the signals back meanwhile. Returns
  * 0 when the path is free; or -1 with errno EADDRINUSE when a server has it,
  * EEXIST when what is there is not a socket, or another error of the calls.
  */

@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "transfer.h"
+
 static const struct hint {
     int error;
     const char *for_addresses;
@@ -44,9 +46,15 @@ static const struct hint {
      "0.0.0.0 and :: mean all that it has",
      NULL},
     {EAFNOSUPPORT, "this machine does not speak IPv6, or not IPv4", NULL},
-    {EACCES, "ports below 1024 belong to the system: take one from 1024 on",
-     "the path, or its folder, belongs to another user, and is for that user "
-     "alone: take a path of your own"},
+    {EINVAL,
+     "an address that begins with fe80: needs its interface behind it: "
+     "fe80::1%eth0",
+     NULL},
+    {EACCES,
+     "a server's ports below 1024 belong to the system: take one from 1024 "
+     "on; a client can't send to a broadcast address",
+     "the path, or its folder, belongs to another user, or its mode (ls -ld) "
+     "forbids it: take a path of your own"},
     {EPERM, "a rule of this machine, such as its firewall, forbids it",
      "this file system does not hold sockets or FIFOs, or protects the path: "
      "take a path under /tmp"},
@@ -54,8 +62,8 @@ static const struct hint {
      "this file system does not hold sockets or FIFOs: take a path under "
      "/tmp"},
     {ENOENT, NULL,
-     "nothing is there: does its folder exist, and has the server been "
-     "started first, with the same path?"},
+     "nothing is there: does the folder of the path exist? A client needs its "
+     "server started first, with the same path"},
     {ENOTDIR, NULL, "what the path names as a folder is none"},
     {EROFS, NULL,
      "nothing can be made on this file system: take a path under /tmp"},
@@ -84,13 +92,16 @@ void start_program(const char *name, enum subject subject)
 
     /* Can only fail for a signal that does not exist. */
     (void)signal(SIGPIPE, SIG_IGN);
+#ifdef SIGXFSZ /* of POSIX's XSI option */
+    (void)signal(SIGXFSZ, SIG_IGN);
+#endif
 
     /* open() takes the lowest free number. The wrong direction is meant:
      * reading or writing a stream that was closed has to fail. */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) == -1 &&
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
-            exit(EXIT_FAILURE); /* there is nowhere to say it */
+            die("open /dev/null");
         }
     }
 }
@@ -98,6 +109,11 @@ void start_program(const char *name, enum subject subject)
 void be_quiet(void)
 {
     quiet = true;
+}
+
+bool is_quiet(void)
+{
+    return quiet;
 }
 
 void name_process(void)
@@ -239,7 +255,8 @@ static void write_line(const char *reason, const char *format,
     size_t size = compose_line(line, reason, format, arguments);
 
     /* If standard error is gone, there is nobody left to tell. */
-    while (write(STDERR_FILENO, line, size) == -1 && errno == EINTR) {
+    while (write(STDERR_FILENO, line, size) == -1 &&
+           try_again(STDERR_FILENO, true)) {
     }
     errno = saved_errno;
 }
@@ -291,9 +308,6 @@ size_t prepare_line(char line[LINE_SIZE], const char *format, ...)
 {
     va_list arguments;
 
-    if (quiet) {
-        return 0;
-    }
     va_start(arguments, format);
     size_t size = compose_line(line, NULL, format, arguments);
     va_end(arguments);
@@ -325,8 +339,8 @@ int give_up(int fd, const char *call, const char *name)
 void give_hint(int error)
 {
     if (error == ENAMETOOLONG) {
-        announce("hint: the path of a socket holds at most %zu bytes: take a "
-                 "shorter one, such as one under /tmp",
+        announce("hint: take a shorter path, such as one under /tmp; that of a "
+                 "socket holds at most %zu bytes",
                  sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
     }
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
@@ -355,8 +369,8 @@ void die_resolver(int code, const char *host)
 {
     announce("getaddrinfo %s: %s", host,
              code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code));
-    announce("hint: is the name spelled right? A numeric address, such as "
-             "127.0.0.1 or ::1, needs no name service");
+    announce("hint: HOST is a name, or a numeric address, such as 127.0.0.1 or "
+             "::1, without its port and brackets; is it spelled right?");
     exit(EXIT_FAILURE);
 }
 

@@ -51,13 +51,15 @@ struct tally {
  * To be called first in main. Lines begin with "name: " from now on; hints
  * suit the subject. Ignores SIGPIPE: a write to a peer that has gone fails
  * with EPIPE then, and the program can say so, instead of being killed
- * without a word. Makes sure that descriptors 0, 1 and 2 are taken, so that
+ * without a word; and SIGXFSZ, so that a file that may not grow fails with
+ * EFBIG. Makes sure that descriptors 0, 1 and 2 are taken, so that
  * no socket becomes somebody's standard output.
  */
 void start_program(const char *name, enum subject subject);
 
 /* Leaves out the story (-q); announce(), warnings and errors stay. */
 void be_quiet(void);
+bool is_quiet(void);
 
 /* Lines begin with "name[process id]: " from now on: for a child. */
 void name_process(void);
@@ -92,7 +94,7 @@ struct quoted quote(const void *data, size_t size);
 /*
  * Formats a line as say() does, into `line`, for a signal handler to write
  * later: a handler may call write(), but not printf() (POSIX 2.4.3).
- * Returns the line's length in bytes, 0 when the story is left out.
+ * Returns the line's length in bytes.
  */
 size_t prepare_line(char line[LINE_SIZE], const char *format, ...)
     LIKE_PRINTF(2, 3);

@@ -25,7 +25,8 @@
 
 enum {
     BUFFER_SIZE = 64 * 1024, /* bytes per read: all that a pipe holds */
-    LOOK = 1,                /* seconds until open looks at the path again */
+    LOOK = 1,                /* seconds until we look what has become of it */
+    GONE_MAX = 100,          /* how often others may remove what we found */
 };
 
 static const char usage[] =
@@ -35,38 +36,55 @@ static const char usage[] =
     "  -h    show this help\n"
     "In parentheses: what is taken when it is left out.\n";
 
-/* Being called is enough: it interrupts open, which fails with EINTR. */
+/* Being called is enough: it interrupts a call that waits, which fails with
+ * EINTR. Should it come just before that call, the next alarm does. */
 static void on_alarm(int number)
 {
     (void)number;
+    alarm(LOOK);
 }
 
-/* Returns the FIFO, open for reading, and its identity in *status. Makes it
- * if nobody has: writer and reader may start in any order. */
-static int open_fifo(const char *path, struct stat *status)
+/* mkfifo: makes the path, for the owner alone, or finds it made; stores its
+ * identity in *status. Returns 0; 1 if somebody has just removed it; or -1. */
+static int make_fifo(const char *path, struct stat *status)
 {
+    /* Ctrl-C before own_path() notes that the FIFO is ours would leave it
+     * behind: until then the signal waits. */
+    hold_signals();
+    int made = mkfifo(path, S_IRUSR | S_IWUSR);
+    bool is_there = made == 0 || errno == EEXIST;
+    int found = is_there ? lstat(path, status) : -1;
+    if (made == 0 && found == 0) {
+        own_path(path, status);
+    }
+    release_signals();
+
+    if (made == 0) {
+        say("mkfifo(%s, 0600) = 0", path);
+    }
+    if (found == -1) {
+        return is_there && errno == ENOENT ? 1 : -1;
+    }
+    return check_fifo(status);
+}
+
+/* Returns the FIFO, open for reading, and ours to remove. Makes it if nobody
+ * has: writer and reader may start in any order. */
+static int open_fifo(const char *path)
+{
+    struct stat status;
     const struct sigaction interrupt = {.sa_handler = on_alarm};
     bool told = false;
+    int gone = 0;
 
     sigaction(SIGALRM, &interrupt, NULL); /* without SA_RESTART */
     for (;;) {
-        /* mkfifo: makes the path, for the owner alone, or finds it made. */
-        hold_signals();
-        int made = mkfifo(path, S_IRUSR | S_IWUSR);
-        if (made == -1 && errno != EEXIST) {
+        int made = make_fifo(path, &status);
+        if (made == -1 || (made == 1 && ++gone == GONE_MAX)) {
             die("mkfifo %s", path);
         }
-        int found = lstat(path, status);
-        if (made == 0 && found == 0) {
-            own_path(path, status);
-            say("mkfifo(%s, 0600) = 0", path);
-        }
-        release_signals();
-        if (found == -1 && errno == ENOENT) {
-            continue; /* somebody has just removed it */
-        }
-        if (found == -1 || check_fifo(status) == -1) {
-            die("mkfifo %s", path);
+        if (made == 1) {
+            continue;
         }
 
         /* open: waits until a writer opens the FIFO too. */
@@ -85,9 +103,10 @@ static int open_fifo(const char *path, struct stat *status)
             die("open %s", path);
         }
         if (fifo_fd != -1) {
-            if (fstat(fifo_fd, status) == -1 || check_fifo(status) == -1) {
+            if (fstat(fifo_fd, &status) == -1 || check_fifo(&status) == -1) {
                 die("open %s", path);
             }
+            own_path(path, &status); /* who reads it removes it */
             say("open(%s, O_RDONLY) = %d, a writer is there", path, fifo_fd);
             return fifo_fd;
         }
@@ -95,8 +114,7 @@ static int open_fifo(const char *path, struct stat *status)
 }
 
 /* Prints all that comes, until the last writer has closed. */
-static void print_all(int fifo_fd, const char *path, const struct stat *status,
-                      struct tally *reads)
+static void print_all(int fifo_fd, const char *path, struct tally *reads)
 {
     static char buffer[BUFFER_SIZE];
     ssize_t nread;
@@ -107,12 +125,10 @@ static void print_all(int fifo_fd, const char *path, const struct stat *status,
             if (errno == EINTR) {
                 continue;
             }
-            own_path(path, status); /* it goes, as it does at the end */
             die("read %s", path);
         }
         say_data(reads, "read", fifo_fd, buffer, (size_t)nread);
         if (write_all(STDOUT_FILENO, buffer, (size_t)nread, NULL) == -1) {
-            own_path(path, status);
             die("write standard output");
         }
     }
@@ -123,21 +139,19 @@ int main(int argc, char *argv[])
 {
     const char *operands[] = {"/tmp/fifo_pair.fifo"};
     struct tally reads = {.payload_shown = true};
-    struct stat status;
 
     start_program("fifo_reader", PATHS);
     read_arguments(argc, argv, usage, operands, 1, NULL);
     start_cleanup();
 
     const char *path = operands[0];
-    int fifo_fd = open_fifo(path, &status);
-    print_all(fifo_fd, path, &status, &reads);
+    int fifo_fd = open_fifo(path);
+    print_all(fifo_fd, path, &reads);
 
     /* unlink: from now on no writer can find the FIFO. One who opened it just
      * before still writes to us, so read to the end once more. */
-    own_path(path, &status);
     remove_path();
-    print_all(fifo_fd, path, &status, &reads);
+    print_all(fifo_fd, path, &reads);
 
     close(fifo_fd); /* can fail for a wrong descriptor only */
     say("close(%d) = 0; reads: %lu, %llu bytes", fifo_fd, reads.calls,

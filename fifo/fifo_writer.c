@@ -2,7 +2,7 @@
  * fifo_writer.c - writes a message into a named pipe, a FIFO.
  *
  * Partner:  fifo_reader, or cat, or any program that reads files.
- * Calls:    mkfifo, open, write, close; the reader unlinks.
+ * Calls:    mkfifo, open, fcntl, write, poll, close; the reader unlinks.
  * Run:      build/fifo_writer       and, in a second terminal, later or first,
  *           build/fifo_reader
  *
@@ -27,7 +27,8 @@
 
 enum {
     BUFFER_SIZE = 64 * 1024, /* bytes per write: what a pipe holds on Linux */
-    LOOK = 1,                /* seconds until open looks at the path again */
+    LOOK = 1,                /* seconds until we look what has become of it */
+    GONE_MAX = 100,          /* how often others may remove what we found */
 };
 
 static const char usage[] =
@@ -38,10 +39,36 @@ static const char usage[] =
     "  -h       show this help\n"
     "In parentheses: what is taken when it is left out.\n";
 
-/* Being called is enough: it interrupts open, which fails with EINTR. */
+/* Being called is enough: it interrupts a call that waits, which fails with
+ * EINTR. Should it come just before that call, the next alarm does. */
 static void on_alarm(int number)
 {
     (void)number;
+    alarm(LOOK);
+}
+
+/* mkfifo: makes the path, for the owner alone, or finds it made; stores its
+ * identity in *status. Returns 0; 1 if somebody has just removed it; or -1. */
+static int make_fifo(const char *path, struct stat *status)
+{
+    /* Ctrl-C before own_path() notes that the FIFO is ours would leave it
+     * behind: until then the signal waits. */
+    hold_signals();
+    int made = mkfifo(path, S_IRUSR | S_IWUSR);
+    bool is_there = made == 0 || errno == EEXIST;
+    int found = is_there ? lstat(path, status) : -1;
+    if (made == 0 && found == 0) {
+        own_path(path, status);
+    }
+    release_signals();
+
+    if (made == 0) {
+        say("mkfifo(%s, 0600) = 0", path);
+    }
+    if (found == -1) {
+        return is_there && errno == ENOENT ? 1 : -1;
+    }
+    return check_fifo(status);
 }
 
 /* Returns the FIFO, open for writing, and its identity in *status. Makes it
@@ -50,26 +77,16 @@ static int open_fifo(const char *path, struct stat *status)
 {
     const struct sigaction interrupt = {.sa_handler = on_alarm};
     bool told = false;
+    int gone = 0;
 
     sigaction(SIGALRM, &interrupt, NULL); /* without SA_RESTART */
     for (;;) {
-        /* mkfifo: makes the path, for the owner alone, or finds it made. */
-        hold_signals();
-        int made = mkfifo(path, S_IRUSR | S_IWUSR);
-        if (made == -1 && errno != EEXIST) {
+        int made = make_fifo(path, status);
+        if (made == -1 || (made == 1 && ++gone == GONE_MAX)) {
             die("mkfifo %s", path);
         }
-        int found = lstat(path, status);
-        if (made == 0 && found == 0) {
-            own_path(path, status);
-            say("mkfifo(%s, 0600) = 0", path);
-        }
-        release_signals();
-        if (found == -1 && errno == ENOENT) {
-            continue; /* somebody has just removed it */
-        }
-        if (found == -1 || check_fifo(status) == -1) {
-            die("mkfifo %s", path);
+        if (made == 1) {
+            continue;
         }
 
         /* open: waits until a reader opens the FIFO too. */
@@ -97,15 +114,37 @@ static int open_fifo(const char *path, struct stat *status)
     }
 }
 
-/* Takes or ends this writer's turn: the kernel keeps up to PIPE_BUF bytes in
- * one piece; so that longer writes do, too, writers lock each other out. Where
- * a FIFO has no locks, the kernel's promise remains: a failure is no matter. */
-static void lock(int fifo_fd, short type)
+/* Whether no reader has the FIFO open any more. */
+static bool is_unread(int fifo_fd)
 {
-    struct flock turn = {.l_type = type, .l_whence = SEEK_SET};
+    struct pollfd end = {.fd = fifo_fd, .events = POLLOUT};
 
-    while (fcntl(fifo_fd, F_SETLKW, &turn) == -1 && errno == EINTR) {
+    return poll(&end, 1, 0) == 1 && (end.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+/* fcntl: takes this writer's turn, or waits for it. The kernel keeps up to
+ * PIPE_BUF bytes in one piece; so that longer lines stay whole, too, writers
+ * lock each other out. Where a FIFO has no locks, the kernel's promise is all
+ * there is. Returns 0, or -1 with errno EPIPE. */
+static int take_turn(int fifo_fd)
+{
+    struct flock turn = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int result = fcntl(fifo_fd, F_SETLK, &turn);
+
+    if (result == -1 && (errno == EACCES || errno == EAGAIN)) {
+        say("fcntl(%d, F_SETLKW) waits for another writer to end its line",
+            fifo_fd);
+        do {
+            if (is_unread(fifo_fd)) {
+                errno = EPIPE;
+                return -1;
+            }
+            alarm(LOOK);
+            result = fcntl(fifo_fd, F_SETLKW, &turn);
+        } while (result == -1 && errno == EINTR);
+        alarm(0);
     }
+    return 0;
 }
 
 /* write: waits while the pipe is full, until the reader reads. Ends the
@@ -114,14 +153,16 @@ static void write_piece(int fifo_fd, const char *path,
                         const struct stat *status, const char *piece,
                         size_t size, struct tally *writes)
 {
-    lock(fifo_fd, F_WRLCK);
-    if (write_all(fifo_fd, piece, size, writes) == -1) {
+    struct flock turn = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+    if (take_turn(fifo_fd) == -1 ||
+        write_all(fifo_fd, piece, size, writes) == -1) {
         own_path(path, status); /* in place of the reader, who has gone */
         die("write %s", path);
     }
     /* In the middle of a line it stays our turn. */
     if (piece[size - 1] == '\n') {
-        lock(fifo_fd, F_UNLCK);
+        (void)fcntl(fifo_fd, F_SETLK, &turn); /* fails if there are no locks */
     }
 }
 
@@ -132,6 +173,7 @@ static void write_input(int fifo_fd, const char *path,
     static char buffer[BUFFER_SIZE];
     ssize_t nread;
 
+    say("read(%d) waits for input (Ctrl-D ends it)", STDIN_FILENO);
     while ((nread = read(STDIN_FILENO, buffer, sizeof buffer)) != 0) {
         if (nread != -1) {
             write_piece(fifo_fd, path, status, buffer, (size_t)nread, writes);
@@ -164,8 +206,7 @@ int main(int argc, char *argv[])
     }
 
     /* If the reader has gone already, what the pipe still holds is lost. */
-    struct pollfd end = {.fd = fifo_fd, .events = POLLOUT};
-    if (poll(&end, 1, 0) == 1 && (end.revents & (POLLERR | POLLHUP)) != 0) {
+    if (is_unread(fifo_fd)) {
         own_path(path, &status);
         errno = EPIPE;
         die("write %s", path);

@@ -2,7 +2,7 @@
  * tcp_client.c - sends a message to a TCP server and prints the answer.
  *
  * Partner:  tcp_server, or nc -l, or any program that speaks TCP.
- * Calls:    socket, connect, write, read, shutdown, close.
+ * Calls:    socket, connect, select, write, read, shutdown, close.
  * Run:      build/tcp_server                       in another terminal, then
  *           build/tcp_client
  *           build/tcp_client 127.0.0.1 12345 -     to type, until Ctrl-D
@@ -171,7 +171,7 @@ static void finish_sending(struct conversation *talk)
  * Stores what can be read. */
 static void wait_for_either(const struct conversation *talk, fd_set *readable)
 {
-    static const char *told;
+    static const char *told; /* what was told last: not again */
     const unsigned sock = (unsigned)talk->sock_fd; /* FD_SET of musl wants it */
     const char *awaited = "the answer and for the server to close";
     struct timeval silence = {SILENCE, 0};
@@ -230,6 +230,7 @@ static void converse(struct conversation *talk)
         if (FD_ISSET((unsigned)talk->sock_fd, &readable)) {
             answering = print_answer(talk);
         }
+        /* If there is no room, write says EAGAIN, and nothing is lost. */
         if (answering && talk->unsent_size > 0) {
             send_some(talk);
         }
@@ -247,7 +248,7 @@ int main(int argc, char *argv[])
 
     start_program("tcp_client", ADDRESSES);
     read_arguments(argc, argv, usage, operands, 3, NULL);
-    check_port(operands[1], 1, usage);
+    check_address(operands[0], operands[1], 1, usage);
 
     /* A name may have several addresses: the first that answers will do. */
     int code = resolve(operands[0], operands[1], SOCK_STREAM, &list);

@@ -102,8 +102,9 @@ static int accept_client(int listen_fd, const char *name, char *peer,
         if (errno == EINTR) {
             return -1;
         }
-        /* The client has gone already, or descriptors or memory are short:
-         * that passes. The pause keeps it from being a busy loop. */
+        /* The client has gone already: the next one, please. Or descriptors
+         * or memory are short, which passes; the pause keeps that from being
+         * a busy loop. */
         warn("accept %s", name);
         if (errno != ECONNABORTED) {
             nanosleep(&retry_pause, NULL); /* may end early: no matter */
@@ -174,7 +175,7 @@ int main(int argc, char *argv[])
 
     start_program("tcp_server", ADDRESSES);
     read_arguments(argc, argv, usage, operands, 3, &count);
-    check_port(operands[1], 0, usage);
+    check_address(operands[0], operands[1], 0, usage);
     start_cleanup();
 
     /* A name may have several addresses: the first that works will do. */
@@ -194,12 +195,15 @@ int main(int argc, char *argv[])
     }
     char *reply = operands[2] == NULL ? NULL : make_line(operands[2]);
 
+    /* Ends after COUNT clients (-n); waits while too many are served. */
     while (wait_for_place(count)) {
         int conn_fd = accept_client(listen_fd, name, peer, sizeof peer);
         if (conn_fd == -1) {
             continue;
         }
-        /* fork: the child serves this client, the parent accepts the next. */
+        /* fork: the child serves this client, the parent accepts the next. A
+         * child that ended before own_child() notes it would not be counted:
+         * until then its signal waits. */
         hold_signals();
         pid_t child = fork();
         if (child == 0) {
@@ -209,13 +213,15 @@ int main(int argc, char *argv[])
             say("close(%d) = 0, the parent accepts", listen_fd);
             _exit(serve(conn_fd, peer, reply));
         }
+        if (child != -1) {
+            own_child(child);
+        }
+        release_signals();
         if (child == -1) {
             warn("fork for %s", peer);
         } else {
-            own_child(child);
             say("fork() = %ld, a child that serves it", (long)child);
         }
-        release_signals();
         close(conn_fd); /* the child has a copy */
         say("close(%d) = 0, %s", conn_fd,
             child == -1 ? "this client is dropped" : "the child serves");

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -104,6 +105,15 @@ struct terminal *try_server(const char *argument, ...)
 
     COLLECT(all, argument);
     return start(pair.server, EACH(all));
+}
+
+static struct terminal *open_server_redirected(const char *redirections,
+                                               const char *argument, ...)
+{
+    const char *all[ARGUMENTS];
+
+    COLLECT(all, argument);
+    return start_redirected(redirections, pair.server, EACH(all));
 }
 
 struct terminal *open_client(const char *argument, ...)
@@ -1347,8 +1357,100 @@ static void test_signals_end_a_server_and_its_children(void **state)
                           NULL);
         expect_end_of_file(idle);
         close(idle);
+        assert_int_equal(count_said(s, "*: a client was cut off: *"), 2);
     }
 }
+
+/* In a container a server is process 1, which no signal ends by itself. */
+static void test_a_signal_ends_process_1(void **state)
+{
+    (void)state;
+    need_apart("-pf");
+    struct terminal *s =
+        start_apart("-pf",
+                    "exec 3<&0; (read line; kill -s TERM 1) <&3 & "
+                    "exec \"$0\" \"$@\"",
+                    pair.server, PLACE, NULL);
+    use_place(ready_address(s));
+    int fd = connect_here();
+
+    ask(fd, "hello", "hello");
+    type(s, "now\n");
+    ends_with(s, 128 + SIGTERM);
+    expect_end_of_file(fd);
+    close(fd);
+}
+
+#ifdef __linux__ /* whose pipes hold 16 pages, and fill them one by one */
+static int bytes_in(int fd)
+{
+    int size;
+
+    assert_int_equal(ioctl(fd, FIONREAD, &size), 0);
+    return size;
+}
+
+struct level {
+    int fd;
+    int size;
+};
+
+static bool has_risen(const void *argument)
+{
+    const struct level *level = argument;
+
+    return bytes_in(level->fd) >= level->size;
+}
+
+/* Nobody reads what a server says: it waits in the middle of its story, and a
+ * signal ends it all the same. */
+static void test_a_full_standard_error_delays_no_signal(void **state)
+{
+    (void)state;
+    static char filling[PIPE_BUF];
+    size_t position = 0;
+    int until_ready = 0; /* bytes in the lines up to and with this one */
+    int until_fork = 0;
+    char line[LINE_BYTES];
+
+    stop(open_server(PLACE, NULL)); /* now the address has its final length */
+    struct terminal *s = open_server(PLACE, NULL);
+    int fd = connect_here();
+    expect_said(s, "*: fork() = *");
+    while (take_line(s, &position, line) && !matches("*: fork() = *", line)) {
+        if (strncmp(line, pair.server_name, strlen(pair.server_name)) == 0 &&
+            line[strlen(pair.server_name)] == ':') {
+            until_fork += (int)strlen(line) + 1;
+            until_ready = until_ready == 0 && matches("*: ready on *", line)
+                              ? until_fork
+                              : until_ready;
+        }
+    }
+    close(fd);
+    stop(s);
+
+    assert_int_equal(mkfifo("story", 0600), 0);
+    int reading = open("story", O_RDONLY | O_NONBLOCK);
+    int writing = open("story", O_WRONLY | O_NONBLOCK);
+    for (int page = 0; page < 15; page++) {
+        assert_int_equal(write(writing, filling, PIPE_BUF), PIPE_BUF);
+    }
+    assert_int_equal(write(writing, filling, (size_t)(PIPE_BUF - until_fork)),
+                     PIPE_BUF - until_fork);
+    s = open_server_redirected("2>story", PLACE, NULL);
+    struct level ready = {reading, 16 * PIPE_BUF - until_fork + until_ready};
+    struct level full = {reading, 16 * PIPE_BUF};
+    expect_true(has_risen, &ready, "the ready line");
+    fd = connect_here();
+    expect_true(has_risen, &full, "a full pipe");
+    signal_program(s, SIGTERM);
+    ends_with(s, 128 + SIGTERM);
+    close(fd);
+    close(reading);
+    close(writing);
+    assert_int_equal(unlink("story"), 0);
+}
+#endif
 
 static void test_signals_end_a_server_whose_child_is_stopped(void **state)
 {
@@ -1401,7 +1503,8 @@ static void test_killed_child_ends_one_conversation_only(void **state)
 
     type(c, "hello\n");
     expect_printed(c, "hello\n");
-    assert_int_equal(kill(last_child(s), SIGTERM), 0);
+    assert_int_equal(kill(last_child(s), SIGKILL), 0);
+    expect_said(s, "*_server: a client was cut off: a signal ended the child*");
     ends_with(c, 1);
     expect_echo(); /* this one is served to the end, and counts */
     finish_with(s, 0);
@@ -1529,6 +1632,10 @@ int run_stream_tests(int argc, char *argv[])
         STREAM_TEST(test_killed_server_can_be_restarted_while_its_child_serves),
         STREAM_TEST(test_signals_end_a_server_and_its_children),
         STREAM_TEST(test_signals_end_a_server_whose_child_is_stopped),
+        STREAM_TEST(test_a_signal_ends_process_1),
+#ifdef __linux__
+        STREAM_TEST(test_a_full_standard_error_delays_no_signal),
+#endif
         STREAM_TEST(test_signals_end_a_client),
         STREAM_TEST(test_ignored_signal_stays_ignored),
         STREAM_TEST(test_killed_child_ends_one_conversation_only),

@@ -93,15 +93,16 @@ static void test_no_numbers(void **state)
     }
 }
 
-/* ---- check_port ---- */
+/* ---- check_address ---- */
 
+static const char *host = "127.0.0.1";
 static const char *port;
 static unsigned long lowest_port;
 
 static void check_one_port(void)
 {
     start_program("test", ADDRESSES);
-    check_port(port, lowest_port, USAGE);
+    check_address(host, port, lowest_port, USAGE);
     printf("a port\n");
 }
 
@@ -113,6 +114,35 @@ static void assert_port(const char *text, unsigned long lowest)
     assert_int_equal(finish(t), 0);
     expect_printed(t, "a port\n");
     assert_said(t, NULL);
+}
+
+static void assert_host(const char *text, bool good)
+{
+    host = text;
+    port = "12345";
+    struct terminal *t = start_function(check_one_port);
+    assert_int_equal(finish(t), good ? 0 : 2);
+    expect_printed(t, good ? "a port\n" : "");
+    if (!good) {
+        assert_said_among(
+            t, formatted("test: HOST comes before PORT*: %s", text), NULL);
+    }
+    host = "127.0.0.1";
+}
+
+/* A number alone is a PORT in the wrong place. */
+static void test_hosts(void **state)
+{
+    (void)state;
+    assert_host("127.0.0.1", true);
+    assert_host("::1", true);
+    assert_host("localhost", true);
+    assert_host("1and1", true);
+    assert_host("1.2", true);
+    assert_host("", true); /* getaddrinfo refuses it */
+    assert_host("0", false);
+    assert_host("12345", false);
+    assert_host("99999999999999999999999", false);
 }
 
 static void assert_no_port(const char *text, unsigned long lowest)
@@ -430,6 +460,7 @@ int main(void)
         TEST(test_numbers),        TEST(test_limits_of_numbers),
         TEST(test_no_numbers),     TEST(test_ports),
         TEST(test_long_port),      TEST(test_operands),
+        TEST(test_hosts),          TEST(test_operands),
         TEST(test_end_of_options), TEST(test_quiet_option),
         TEST(test_count_option),   TEST(test_unknown_options),
         TEST(test_help),           TEST(test_help_that_nobody_takes),

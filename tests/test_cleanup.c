@@ -1172,7 +1172,7 @@ static void test_lock_is_told(void **state)
     make_file("socket.lock");
     struct terminal *t = start_function(remove_with_lock_there);
     assert_int_equal(finish(t), 0);
-    assert_said(t, "test: *socket.lock*another server*", NULL);
+    assert_said(t, "test: socket.lock is in the way: *remove it", NULL);
     assert_printed_error(t, EADDRINUSE);
     unlink("socket.lock");
     unlink("socket");

@@ -733,6 +733,7 @@ static const struct fifo_fault fifo_faults[] = {
     {"fifo_writer", "fstat,newfstatat:error=EIO:when=2", 1,
      "fifo_writer: open path: Input/output error", ""},
     {"fifo_writer", "fcntl:error=EINTR:when=1", 0, NULL, "Hello, reader!\n"},
+    {"fifo_writer", "fcntl:error=EAGAIN:when=1", 0, NULL, "Hello, reader!\n"},
     {"fifo_writer", "fcntl:error=EINVAL", 0, NULL, "Hello, reader!\n"},
     {"fifo_writer", "write:error=EINTR:when=1", 0, NULL, "Hello, reader!\n"},
     {"fifo_writer", "write:retval=7:when=1", 0, NULL, "reader!\n"},
@@ -777,6 +778,50 @@ static void test_fifo_under_faults(void **state)
             assert_int_equal(unlink("path"), 0);
         }
         assert_int_not_equal(access("path", F_OK), 0);
+    }
+}
+
+/* It has got the alarm, and sleeps, which is in open. */
+static bool waits_without_alarm(const void *argument)
+{
+    const struct terminal *victim = argument;
+    char path[64];
+    char state = '?';
+    char *trace = read_trace();
+    bool alarmed = strstr(trace, "--- SIGALRM") != NULL;
+
+    free(trace);
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)victim->pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+    fclose(file);
+    return alarmed && state == 'S';
+}
+
+/* The alarm comes before the open that it is to interrupt: the next one does,
+ * and finds that the path has gone. */
+static void test_fifo_alarm_that_comes_too_early(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"fifo_reader", "fifo_writer"};
+
+    for (size_t i = 0; i < 2; i++) {
+        const char *arguments[4] = {"path", NULL, NULL, NULL};
+        char pattern[64];
+        struct terminal *waits =
+            start_with("alarm,?setitimer:delay_exit=1500000:when=1", NULL,
+                       names[i], arguments);
+
+        snprintf(pattern, sizeof pattern, "%s: mkfifo(path, 0600) = 0",
+                 names[i]);
+        expect_said(waits, "*: open(path, *) waits for *");
+        expect_true(waits_without_alarm, waits, "the alarm");
+        assert_int_equal(unlink("path"), 0);
+        expect_said(waits, pattern); /* once more */
+        finish_with(start(program(names[1 - i]), "-q", "path", NULL), 0);
+        finish_with(waits, 0);
+        unlink("trace");
     }
 }
 
@@ -833,6 +878,7 @@ int main(int argc, char *argv[])
         TEST(test_udp_server_survives),
         TEST(test_udp_client_under_faults),
         TEST(test_fifo_under_faults),
+        TEST(test_fifo_alarm_that_comes_too_early),
         TEST(test_fifo_reader_on_a_full_disk),
         TEST(test_unix_server_says_what_it_could_not_remove),
     };

@@ -235,7 +235,8 @@ static void test_standard_input_passes_unchanged(void **state)
     /* The story stays short, and ends with the total. */
     assert_true(count_said(w, "*") < 20 && count_said(r, "*") < 20);
     assert_said_among(
-        w, "fifo_writer: write(3) = *; from now on only counted",
+        w, "fifo_writer: read(0) waits for input (Ctrl-D ends it)",
+        "fifo_writer: write(3) = *; from now on only counted",
         formatted("fifo_writer: close(3) = 0; writes: *, %d bytes", SIZE),
         NULL);
     assert_said_among(
@@ -363,7 +364,8 @@ static void test_lines_that_are_typed_are_never_torn(void **state)
         strcat(printed, "another line\n");
     }
     for (int i = 0; i < OTHERS; i++) {
-        expect_said(others[i], "fifo_writer: open(*) = 3, a reader is there");
+        expect_said(others[i], "fifo_writer: fcntl(3, F_SETLKW) waits for "
+                               "another writer to end its line");
     }
     type(w, "in parts\n");
     for (int i = 0; i < OTHERS; i++) {
@@ -373,6 +375,65 @@ static void test_lines_that_are_typed_are_never_torn(void **state)
     finish_with(w, 0);
     finish_with(r, 0);
     expect_printed(r, printed);
+}
+
+/* Longer ones than the kernel keeps in one piece. */
+static void test_long_lines_are_never_torn(void **state)
+{
+    (void)state;
+    enum { WRITERS = 4, LINES = 40, SIZE = 3 * PIPE_BUF };
+    struct terminal *holder = start_writer("pipe", "-");
+    struct terminal *r = start(reader, "pipe", NULL);
+    struct terminal *writers[WRITERS];
+    static char line[SIZE];
+    int seen[WRITERS] = {0};
+
+    type(holder, "first\n");
+    expect_printed(r, "first\n");
+    for (int i = 0; i < WRITERS; i++) {
+        memset(line, 'a' + i, SIZE - 1);
+        line[SIZE - 1] = '\n';
+        writers[i] = start(writer, "pipe", "-", NULL);
+        for (int k = 0; k < LINES; k++) {
+            type_bytes(writers[i], line, SIZE);
+        }
+        end_input(writers[i]);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        finish_with(writers[i], 0);
+    }
+    finish_with(holder, 0);
+    finish_with(r, 0);
+    const char *next = r->printed.data + strlen("first\n");
+    for (const char *end; (end = strchr(next, '\n')) != NULL; next = end + 1) {
+        assert_int_equal(end - next, SIZE - 1);
+        for (const char *byte = next; byte < end; byte++) {
+            assert_int_equal(*byte, *next);
+        }
+        seen[*next - 'a']++;
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(seen[i], LINES);
+    }
+}
+
+/* One writer is in the middle of a line, and stays there. */
+static void test_a_writer_that_waits_for_its_turn_sees_the_end(void **state)
+{
+    (void)state;
+    struct terminal *w;
+    struct terminal *r;
+
+    start_conversation(&w, &r);
+    type(w, "half a line");
+    expect_printed(r, "first\nhalf a line");
+    struct terminal *other = start(writer, "pipe", "other", NULL);
+    expect_said(other, "fifo_writer: fcntl(3, F_SETLKW) waits for another *");
+    assert_killed(r, SIGKILL);
+    assert_broken_pipe(other);
+    type(w, "\n");
+    assert_broken_pipe(w);
+    assert_false(is_there("pipe"));
 }
 
 static void test_the_reader_reads_until_the_last_writer_has_closed(void **state)
@@ -552,7 +613,7 @@ static void test_paths_that_can_not_be(void **state)
         expect_failure(
             start(program, too_long, NULL),
             formatted("%s: mkfifo xxx*: File name too long", names[i]),
-            formatted("%s: hint: *shorter one*", names[i]));
+            formatted("%s: hint: take a shorter path*", names[i]));
         expect_failure(
             start(program, "missing/pipe", NULL),
             formatted("%s: mkfifo missing/pipe: No such file or directory",
@@ -563,6 +624,13 @@ static void test_paths_that_can_not_be(void **state)
             formatted("%s: mkfifo : No such file or directory", names[i]),
             formatted("%s: hint: *", names[i]));
         finish_with(start(program, "file/pipe", NULL), 1);
+        /* mkfifo says that something is there, and lstat that nothing is. */
+        assert_int_equal(symlink("nowhere", "link"), 0);
+        expect_failure(
+            start(program, "link/", NULL),
+            formatted("%s: mkfifo link/: No such file or directory", names[i]),
+            formatted("%s: hint: *folder*", names[i]));
+        assert_int_equal(unlink("link"), 0);
     }
     assert_precious("file");
 }
@@ -697,6 +765,50 @@ static void test_the_reader_is_killed_and_the_input_ends(void **state)
     assert_killed(r, SIGKILL);
     assert_broken_pipe(w);
     assert_false(is_there("pipe"));
+}
+
+/* Whoever reads it removes it, also when the writer who made it has ended. */
+static void test_the_reader_is_ended_behind_its_writer(void **state)
+{
+    (void)state;
+    static char
+        much[PIPE_BUF * 8]; /* room in the FIFO, not in standard output */
+    struct terminal *w = start_writer("pipe", "-");
+
+    make_fifo("output");
+    int reading = open("output", O_RDONLY | O_NONBLOCK);
+    int writing = open("output", O_WRONLY | O_NONBLOCK);
+    while (write(writing, much, 1) == 1) {
+    }
+    struct terminal *r = start_redirected(">output", reader, "pipe", NULL);
+    memset(much, 'x', sizeof much - 1);
+    much[sizeof much - 2] = '\n';
+    type(w, much);
+    finish_with(w, 0);
+    expect_said(r, "fifo_reader: read(3) = *");
+    assert_true(is_there("pipe"));
+    assert_killed(r, SIGTERM);
+    assert_false(is_there("pipe"));
+    close(reading);
+    close(writing);
+    assert_int_equal(unlink("output"), 0);
+}
+
+/* A file that may not grow: no signal ends the reader. */
+static void test_a_file_size_limit_is_told(void **state)
+{
+    (void)state;
+    struct terminal *r = start(
+        "/bin/sh", "-c", "ulimit -f 1 && exec \"$0\" pipe >file", reader, NULL);
+    struct terminal *w = start(writer, "pipe", "-", NULL);
+
+    type_bytes(w, random_bytes(64 * 1024, 3), 64 * 1024);
+    finish_with(r, 1);
+    assert_said_among(r, "fifo_reader: write standard output: File too large",
+                      NULL);
+    finish(w);
+    assert_false(is_there("pipe"));
+    assert_int_equal(unlink("file"), 0);
 }
 
 static void test_the_writer_is_killed(void **state)
@@ -1096,6 +1208,8 @@ int main(int argc, char *argv[])
         TEST(test_control_bytes_never_reach_the_terminal_raw),
         TEST(test_lines_of_several_writers_are_never_torn),
         TEST(test_lines_that_are_typed_are_never_torn),
+        TEST(test_long_lines_are_never_torn),
+        TEST(test_a_writer_that_waits_for_its_turn_sees_the_end),
         TEST(test_the_reader_reads_until_the_last_writer_has_closed),
         TEST(test_strangers_read_and_write),
         TEST(test_a_fifo_of_the_user_is_used_and_removed),
@@ -1110,6 +1224,8 @@ int main(int argc, char *argv[])
         TEST(test_the_reader_is_killed_and_the_writer_writes_on),
         TEST(test_the_reader_is_killed_while_the_pipe_is_full),
         TEST(test_the_reader_is_killed_and_the_input_ends),
+        TEST(test_the_reader_is_ended_behind_its_writer),
+        TEST(test_a_file_size_limit_is_told),
         TEST(test_the_writer_is_killed),
         TEST(test_stopped_while_it_waits_it_removes_what_it_made),
         TEST(test_stopped_while_it_waits_it_leaves_what_was_there),

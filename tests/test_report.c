@@ -287,14 +287,13 @@ static void test_prepare_line(void **state)
 
 static void be_quiet_then_tell(void)
 {
-    char line[LINE_SIZE];
     struct tally tally = {.payload_shown = true};
 
     start_program("test", ADDRESSES);
     say("before");
     be_quiet();
     say("story");
-    printf("prepared %zu\n", prepare_line(line, "unlink"));
+    printf("quiet %d\n", is_quiet());
     say_data(&tally, "read", 4, "abc", 3);
     printf("to be told %d\n", count_data(&tally, 4));
     printf("told %d, calls %lu, bytes %llu\n", tally.told, tally.calls,
@@ -315,7 +314,7 @@ static void test_quiet(void **state)
     assert_int_equal(finish(t), 1);
     assert_said(t, "test: before", "test: ready on here", "test: trouble: *",
                 "test: hint: *", "test: the end: *", "test: hint: *", NULL);
-    expect_printed(t, "prepared 0\nto be told 0\ntold 0, calls 2, bytes 7\n");
+    expect_printed(t, "quiet 1\nto be told 0\ntold 0, calls 2, bytes 7\n");
 }
 
 static void tell_with_process(void)
@@ -365,6 +364,30 @@ static void test_standard_error_gone(void **state)
     int error = errno;
     dup2(standard_error, STDERR_FILENO);
     assert_int_equal(error, ENOTDIR);
+}
+
+/* ---- Standard error that does not wait ---- */
+
+enum { MANY = 4000 }; /* lines: more than a pipe holds */
+
+static void say_much(void)
+{
+    start_program("test", ADDRESSES);
+    fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK);
+    for (int i = 0; i < MANY; i++) {
+        announce("line %d of many, which nobody reads as fast as they come", i);
+    }
+}
+
+/* No line is lost, and none comes in parts. */
+static void test_standard_error_that_does_not_wait(void **state)
+{
+    (void)state;
+    struct terminal *t = start_function(say_much);
+
+    assert_int_equal(finish(t), 0);
+    assert_int_equal(count_said(t, "test: line * of many, *come"), MANY);
+    assert_int_equal(count_said(t, "*"), MANY);
 }
 
 /* ---- A line that a signal interrupts ---- */
@@ -669,6 +692,7 @@ static const struct expected_hint {
     {ENETUNREACH, "no way leads to this address", NULL},
     {EADDRNOTAVAIL, "does not have this address", NULL},
     {EAFNOSUPPORT, "does not speak IPv6", NULL},
+    {EINVAL, "fe80::1%eth0", NULL},
     {EACCES, "ports below 1024", "belongs to another user"},
     {EPERM, "forbids it", "take a path under /tmp"},
     {EOPNOTSUPP, NULL, "does not hold sockets or FIFOs"},
@@ -789,7 +813,7 @@ static void test_die(void **state)
         check_die(hints[i].error, ADDRESSES);
         check_die(hints[i].error, PATHS);
     }
-    check_die(EINVAL, ADDRESSES);
+    check_die(EIO, ADDRESSES);
     check_die(EINTR, PATHS);
 }
 
@@ -937,7 +961,10 @@ static void start_without_descriptors(void)
 static void test_no_descriptor_to_take(void **state)
 {
     (void)state;
-    assert_int_equal(finish(start_function(start_without_descriptors)), 1);
+    struct terminal *t = start_function(start_without_descriptors);
+
+    assert_int_equal(finish(t), 1);
+    assert_said(t, "test: open /dev/null: Too many open files", NULL);
 }
 
 #define TEST(function_)                                                        \
@@ -956,6 +983,7 @@ int main(void)
         TEST(test_quiet),
         TEST(test_name_process),
         TEST(test_standard_error_gone),
+        TEST(test_standard_error_that_does_not_wait),
         TEST(test_line_interrupted),
         TEST(test_quote_plain),
         TEST(test_quote_every_byte),

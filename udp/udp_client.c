@@ -46,9 +46,9 @@ static const char usage[] =
 
 /* The server, and what was said to it. */
 struct conversation {
-    const struct addrinfo *server; /* the address that is tried, or answers */
-    char name[ADDRESS_SIZE];       /* the same as text */
-    int kept[KEPT];                /* sockets of the last questions, or -1 */
+    const struct addrinfo *address; /* the one that is tried, or answers */
+    char server[ADDRESS_SIZE];      /* the same as text, for messages */
+    int kept[KEPT];                 /* sockets of the last questions, or -1 */
     struct tally sent;
     struct tally received;
 };
@@ -68,17 +68,17 @@ static void close_socket(int sock_fd, bool told)
  * or -1 after a warning. */
 static int open_socket(const struct conversation *talk, bool told)
 {
-    const struct addrinfo *server = talk->server;
+    const struct addrinfo *address = talk->address;
     const int size = 2 * BUFFER_SIZE;
     const struct timeval patience = {PATIENCE, 0};
 
     /* socket: an endpoint of this family; it will get a port of its own. */
-    int sock_fd = socket(server->ai_family, SOCK_DGRAM, 0);
+    int sock_fd = socket(address->ai_family, SOCK_DGRAM, 0);
     if (sock_fd == -1) {
-        return give_up(-1, "socket", talk->name);
+        return give_up(-1, "socket", talk->server);
     }
     if (told) {
-        say("socket(%s, SOCK_DGRAM) = %d", family_text(server->ai_family),
+        say("socket(%s, SOCK_DGRAM) = %d", family_text(address->ai_family),
             sock_fd);
     }
 
@@ -87,16 +87,16 @@ static int open_socket(const struct conversation *talk, bool told)
     if (setsockopt(sock_fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
                    sizeof patience) == -1 ||
         setsockopt(sock_fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == -1) {
-        return give_up(sock_fd, "setsockopt", talk->name);
+        return give_up(sock_fd, "setsockopt", talk->server);
     }
 
     /* connect: sends nothing. It names the server, once for all: the kernel
      * drops what comes from others, and says when nobody listens there. */
-    if (connect(sock_fd, server->ai_addr, server->ai_addrlen) == -1) {
-        return give_up(sock_fd, "connect", talk->name);
+    if (connect(sock_fd, address->ai_addr, address->ai_addrlen) == -1) {
+        return give_up(sock_fd, "connect", talk->server);
     }
     if (told) {
-        say("connect(%d, %s) = 0, nothing is sent yet", sock_fd, talk->name);
+        say("connect(%d, %s) = 0, nothing is sent yet", sock_fd, talk->server);
     }
     return sock_fd;
 }
@@ -115,11 +115,11 @@ static ssize_t exchange(struct conversation *talk, int sock_fd,
             nsent = sendto(sock_fd, question, size, 0, NULL, 0);
         } while (nsent == -1 && errno == EINTR);
         if (nsent == -1) {
-            return give_up(-1, "sendto", talk->name);
+            return give_up(-1, "sendto", talk->server);
         }
         bool told = count_data(&talk->sent, size);
         if (told || try > 1) {
-            say("sendto(%d, %s) = %zd %s", sock_fd, talk->name, nsent,
+            say("sendto(%d, %s) = %zd %s", sock_fd, talk->server, nsent,
                 quote(question, size).text);
             say("recvfrom(%d) waits for the answer, try %d of %d", sock_fd, try,
                 TRIES);
@@ -130,7 +130,7 @@ static ssize_t exchange(struct conversation *talk, int sock_fd,
             nread = recvfrom(sock_fd, answer, BUFFER_SIZE, 0, NULL, NULL);
         } while (nread == -1 && errno == EINTR);
         if (nread == -1 && errno != EAGAIN && errno != EWOULDBLOCK) {
-            return give_up(-1, "recvfrom", talk->name);
+            return give_up(-1, "recvfrom", talk->server);
         }
         if (nread != -1) {
             if (count_data(&talk->received, (size_t)nread)) {
@@ -141,9 +141,10 @@ static ssize_t exchange(struct conversation *talk, int sock_fd,
             }
             return nread;
         }
+        say("recvfrom(%d) = -1, no answer for %d second", sock_fd, PATIENCE);
     }
     errno = ETIMEDOUT;
-    return give_up(-1, "recvfrom", talk->name);
+    return give_up(-1, "recvfrom", talk->server);
 }
 
 /* Asks one question, over a socket of its own: a late or doubled answer comes
@@ -154,8 +155,8 @@ static ssize_t ask(struct conversation *talk, const char *question, size_t size,
     bool told = talk->sent.told < TOLD;
     int *oldest = &talk->kept[talk->sent.calls % KEPT];
 
-    address_text(talk->server->ai_addr, talk->server->ai_addrlen, talk->name,
-                 sizeof talk->name);
+    address_text(talk->address->ai_addr, talk->address->ai_addrlen,
+                 talk->server, sizeof talk->server);
     /* Open sockets keep their ports from being given out again too soon. */
     close_socket(*oldest, told);
     *oldest = open_socket(talk, told);
@@ -165,6 +166,7 @@ static ssize_t ask(struct conversation *talk, const char *question, size_t size,
     return exchange(talk, *oldest, question, size, answer);
 }
 
+/* Returns a byte of standard input, or EOF at its end. */
 static int next_byte(void)
 {
     int byte;
@@ -197,17 +199,17 @@ static bool read_line(char *line, size_t *size)
     return true;
 }
 
-/* Asks the question and prints the answer. */
-static void converse(struct conversation *talk, const char *question,
-                     size_t size)
+/* Asks a question and prints the answer. */
+static void ask_and_print(struct conversation *talk, const char *question,
+                          size_t size)
 {
     static char answer[BUFFER_SIZE + 1]; /* and a newline */
     ssize_t nread = ask(talk, question, size, answer);
 
     /* A name may have several addresses: the first that answers will do. */
     while (nread == -1 && talk->received.calls == 0 &&
-           talk->server->ai_next != NULL) {
-        talk->server = talk->server->ai_next;
+           talk->address->ai_next != NULL) {
+        talk->address = talk->address->ai_next;
         nread = ask(talk, question, size, answer);
     }
     if (nread == -1) {
@@ -223,14 +225,13 @@ static void converse(struct conversation *talk, const char *question,
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", "Hello, server!"};
-    struct conversation talk = {.sent.payload_shown = true,
-                                .received.payload_shown = true};
+    struct conversation talk = {.address = NULL};
     struct addrinfo *list;
     size_t size;
 
     start_program("udp_client", ADDRESSES);
     read_arguments(argc, argv, usage, operands, 3, NULL);
-    check_port(operands[1], 1, usage);
+    check_address(operands[0], operands[1], 1, usage);
     const char *message = operands[2];
     if (strlen(message) > DATAGRAM_MAX) {
         errno = EMSGSIZE;
@@ -241,17 +242,18 @@ int main(int argc, char *argv[])
     if (code != 0) {
         die_resolver(code, operands[0]);
     }
-    talk.server = list;
+    talk.address = list;
     for (size_t i = 0; i < KEPT; i++) {
         talk.kept[i] = -1;
     }
 
     if (strcmp(message, "-") != 0) {
-        converse(&talk, message, strlen(message));
+        ask_and_print(&talk, message, strlen(message));
     } else {
         static char line[DATAGRAM_MAX];
+        say("read(%d) waits for input (Ctrl-D ends it)", STDIN_FILENO);
         while (read_line(line, &size)) {
-            converse(&talk, line, size);
+            ask_and_print(&talk, line, size);
         }
     }
 

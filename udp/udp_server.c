@@ -27,7 +27,7 @@ enum {
     DATAGRAM_MAX = 65507,        /* bytes in one datagram of IPv4 */
     BUFFER_SIZE = 64 * 1024,     /* more than that: none is ever cut */
     RETRY_PAUSE = 200 * 1000000, /* nanoseconds until recvfrom is tried again */
-    NEWS = 1, /* seconds of silence, then all is told again */
+    NEWS = 1, /* whole seconds of silence, then all is told again */
 };
 
 static const char usage[] =
@@ -80,8 +80,8 @@ static int bind_to(const struct addrinfo *address, char *name, size_t name_size)
 }
 
 /* A burst of datagrams is only counted after the first few. When it is over,
- * the next datagram is news again. */
-static void tell_news(struct tally *received, struct tally *sent)
+ * the story begins anew. */
+static void begin_anew(struct tally *received)
 {
     static struct timespec last;
     struct timespec now = {0, 0};
@@ -90,7 +90,6 @@ static void tell_news(struct tally *received, struct tally *sent)
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     if (now.tv_sec - last.tv_sec > NEWS) {
         received->told = 0;
-        sent->told = 0;
     }
     last = now;
 }
@@ -119,7 +118,7 @@ static bool answer_next(int sock_fd, const char *name, const char *reply,
         }
         return false;
     }
-    tell_news(received, sent);
+    begin_anew(received);
     bool told = count_data(received, (size_t)nread);
     if (told) {
         say("recvfrom(%d) = %zd %s from %s", sock_fd, nread,
@@ -148,7 +147,8 @@ static bool answer_next(int sock_fd, const char *name, const char *reply,
     (void)count_data(sent, size); /* told with the question */
     if (told) {
         say("sendto(%d, %s) = %zd%s", sock_fd, peer, nsent,
-            received->told < TOLD ? "" : "; from now on only counted");
+            received->told < TOLD ? ""
+                                  : "; the rest of this burst is only counted");
     }
     return true;
 }
@@ -157,15 +157,15 @@ int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", NULL};
     unsigned long count = 0;
-    struct tally received = {.payload_shown = true};
-    struct tally sent = {.payload_shown = false};
+    struct tally received = {.calls = 0};
+    struct tally sent = {.calls = 0};
     char name[ADDRESS_SIZE];
     struct addrinfo *list;
     int sock_fd = -1;
 
     start_program("udp_server", ADDRESSES);
     read_arguments(argc, argv, usage, operands, 3, &count);
-    check_port(operands[1], 0, usage);
+    check_address(operands[0], operands[1], 0, usage);
     const char *reply = operands[2];
     if (reply != NULL && strlen(reply) > DATAGRAM_MAX) {
         errno = EMSGSIZE;

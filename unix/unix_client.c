@@ -2,7 +2,7 @@
  * unix_client.c - sends a message to a local server and prints the answer.
  *
  * Partner:  unix_server, or nc -lU, or any program that speaks AF_UNIX.
- * Calls:    socket, connect, write, read, shutdown, close.
+ * Calls:    socket, connect, select, write, read, shutdown, close.
  * Run:      build/unix_server                       in another terminal, then
  *           build/unix_client
  *           build/unix_client /tmp/unix_pair.socket -     to type, until Ctrl-D
@@ -172,7 +172,7 @@ static void finish_sending(struct conversation *talk)
  * Stores what can be read. */
 static void wait_for_either(const struct conversation *talk, fd_set *readable)
 {
-    static const char *told;
+    static const char *told; /* what was told last: not again */
     const unsigned sock = (unsigned)talk->sock_fd; /* FD_SET of musl wants it */
     const char *awaited = "the answer and for the server to close";
     struct timeval silence = {SILENCE, 0};
@@ -231,6 +231,7 @@ static void converse(struct conversation *talk)
         if (FD_ISSET((unsigned)talk->sock_fd, &readable)) {
             answering = print_answer(talk);
         }
+        /* If there is no room, write says EAGAIN, and nothing is lost. */
         if (answering && talk->unsent_size > 0) {
             send_some(talk);
         }

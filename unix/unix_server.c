@@ -39,24 +39,17 @@ static const char usage[] =
     "  -h        show this help\n"
     "In parentheses: what is taken when it is left out.\n";
 
-/* Binds the socket to the path, and makes that ours to remove. The socket file
- * is for the owner alone; one that a killed server has left is replaced. */
-static int bind_path(int listen_fd, const char *path)
+/* Binds the socket to the address, and makes its path ours to remove. */
+static int bind_path(int listen_fd, const struct sockaddr_un *address,
+                     const char *path)
 {
-    struct sockaddr_un address;
     struct stat status;
 
-    if (unix_address(path, &address) == -1) {
-        return -1;
-    }
-    umask(S_IRWXG | S_IRWXO);
+    /* Ctrl-C before own_path() notes that the file is ours would leave it
+     * behind: until then the signal waits. */
     hold_signals();
-    int result = bind(listen_fd, (struct sockaddr *)&address, sizeof address);
-    if (result == -1 && errno == EADDRINUSE &&
-        remove_stale_socket(&address) == 0) {
-        say("unlink(%s) = 0, left behind by a server that was killed", path);
-        result = bind(listen_fd, (struct sockaddr *)&address, sizeof address);
-    }
+    int result =
+        bind(listen_fd, (const struct sockaddr *)address, sizeof *address);
     if (result == 0) {
         result = lstat(path, &status);
     }
@@ -70,6 +63,8 @@ static int bind_path(int listen_fd, const char *path)
 /* Returns a socket that listens on the path, or -1 after a warning. */
 static int listen_on(const char *name)
 {
+    struct sockaddr_un address;
+
     /* socket: an endpoint of this family, so far without an address. */
     int listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (listen_fd == -1) {
@@ -77,8 +72,21 @@ static int listen_on(const char *name)
     }
     say("socket(AF_UNIX, SOCK_STREAM) = %d", listen_fd);
 
-    /* bind: makes the socket file that clients connect to. */
-    if (bind_path(listen_fd, name) == -1) {
+    /* bind: makes the socket file that clients connect to, for the owner
+     * alone. One that a killed server has left is replaced. */
+    if (unix_address(name, &address) == -1) {
+        return give_up(listen_fd, "bind", name);
+    }
+    umask(S_IRWXG | S_IRWXO);
+    int bound = bind_path(listen_fd, &address, name);
+    if (bound == -1 && errno == EADDRINUSE) {
+        say("bind(%d, %s) = -1, it is taken: does a server have it?", listen_fd,
+            name);
+        if (remove_stale_socket(&address) == 0) {
+            bound = bind_path(listen_fd, &address, name);
+        }
+    }
+    if (bound == -1) {
         return give_up(listen_fd, "bind", name);
     }
     say("bind(%d, %s) = 0", listen_fd, name);
@@ -109,8 +117,9 @@ static int accept_client(int listen_fd, const char *name, char *peer,
         if (errno == EINTR) {
             return -1;
         }
-        /* The client has gone already, or descriptors or memory are short:
-         * that passes. The pause keeps it from being a busy loop. */
+        /* The client has gone already: the next one, please. Or descriptors
+         * or memory are short, which passes; the pause keeps that from being
+         * a busy loop. */
         warn("accept %s", name);
         if (errno != ECONNABORTED) {
             nanosleep(&retry_pause, NULL); /* may end early: no matter */
@@ -184,12 +193,15 @@ int main(int argc, char *argv[])
     }
     char *reply = operands[1] == NULL ? NULL : make_line(operands[1]);
 
+    /* Ends after COUNT clients (-n); waits while too many are served. */
     while (wait_for_place(count)) {
         int conn_fd = accept_client(listen_fd, name, peer, sizeof peer);
         if (conn_fd == -1) {
             continue;
         }
-        /* fork: the child serves this client, the parent accepts the next. */
+        /* fork: the child serves this client, the parent accepts the next. A
+         * child that ended before own_child() notes it would not be counted:
+         * until then its signal waits. */
         hold_signals();
         pid_t child = fork();
         if (child == 0) {
@@ -199,13 +211,15 @@ int main(int argc, char *argv[])
             say("close(%d) = 0, the parent accepts", listen_fd);
             _exit(serve(conn_fd, peer, reply));
         }
+        if (child != -1) {
+            own_child(child);
+        }
+        release_signals();
         if (child == -1) {
             warn("fork for %s", peer);
         } else {
-            own_child(child);
             say("fork() = %ld, a child that serves it", (long)child);
         }
-        release_signals();
         close(conn_fd); /* the child has a copy */
         say("close(%d) = 0, %s", conn_fd,
             child == -1 ? "this client is dropped" : "the child serves");
