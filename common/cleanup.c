@@ -2,7 +2,7 @@
  * cleanup.c - what must not outlive the program: a path, and children.
  *
  * What a handler calls must be async-signal-safe (POSIX 2.4.3): _exit, getpid,
- * kill, lstat, poll, raise, sigprocmask, unlink, waitpid and write are.
+ * kill, lstat, poll, sigprocmask, unlink, waitpid and write are.
  */
 #include "cleanup.h"
 
@@ -83,8 +83,8 @@ static void on_end_signal(int number)
         }
     }
     unlink_own(); /* a failure can't be told from here */
-    (void)raise(
-        number); /* SA_RESETHAND: now it ends the program, once it may */
+    /* SA_RESETHAND: now the signal ends the program, as soon as it may. */
+    kill(getpid(), number);
     sigprocmask(SIG_UNBLOCK, &held, NULL);
     /* Process 1, the first one of a container, no signal ends. */
     _exit(128 + number);
