@@ -174,8 +174,8 @@ title 'UNIX: a stream within one machine, at a path' \
 begin build/unix_server -n 1 "$folder/socket"
 finish build/unix_client "$address"
 
-title 'UNIX: any bytes' \
-  'Three lines, in two scripts, come back as they went.'
+title 'UNIX: bytes pass unchanged' \
+  'Three lines, in English and Chinese, come back as they went.'
 begin build/unix_server -n 1 "$folder/socket"
 finish build/unix_client "$address" -
 
