@@ -14,6 +14,8 @@ started_in=$(pwd)
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/install.sh
 . tests/install.sh
+# shellcheck source=tests/leave_nothing.sh
+. tests/leave_nothing.sh
 
 bold='' left='' right='' data='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
@@ -21,32 +23,6 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
   bold="${escape}[1m" plain="${escape}[0m"
   left="${escape}[36m" right="${escape}[35m" data="${escape}[1;32m"
 fi
-
-folder='' processes=''
-
-# Ends what still runs, and removes what was made.
-clean_up() {
-  trap '' HUP INT PIPE TERM
-  for process in $processes; do
-    kill "$process" || true # it may have ended by itself
-    wait "$process" || true # so that it has gone when this script has
-  done 2>/dev/null
-  [ -z "$folder" ] || rm -rf "$folder"
-}
-
-# Ends this script by a signal, so that its caller sees that it was one.
-end_by() {
-  trap - EXIT
-  clean_up
-  trap - "$1"
-  kill -s "$1" $$
-}
-
-trap clean_up EXIT
-for signal in HUP INT PIPE TERM; do
-  # shellcheck disable=SC2064 # the signal's name is meant to be put in now
-  trap "end_by $signal" "$signal"
-done
 
 # Shows a line: the first program's at the left, the second's indented. What
 # does not begin with a program's name is data.

@@ -26,31 +26,8 @@ unset CDPATH # it would lead cd astray
 programs=$(cd "$1" && pwd)
 deadline=60 # seconds for one program in one conversation
 
-folder='' processes=''
-
-# Ends what still runs, and removes what was made.
-clean_up() {
-  trap '' HUP INT PIPE TERM
-  for process in $processes; do
-    kill "$process" || true # it may have ended by itself
-    wait "$process" || true # so that it has gone when this script has
-  done 2>/dev/null
-  [ -z "$folder" ] || rm -rf "$folder"
-}
-
-# Ends this script by a signal, so that its caller sees that it was one.
-end_by() {
-  trap - EXIT
-  clean_up
-  trap - "$1"
-  kill -s "$1" $$
-}
-
-trap clean_up EXIT
-for signal in HUP INT PIPE TERM; do
-  # shellcheck disable=SC2064 # the signal's name is meant to be put in now
-  trap "end_by $signal" "$signal"
-done
+# shellcheck source=tests/leave_nothing.sh
+. "$(dirname "$0")/leave_nothing.sh"
 
 # A path of its own for everything: UNIX sockets need a short one.
 folder=$(mktemp -d /tmp/strangers.XXXXXX)
