@@ -798,15 +798,18 @@ static void test_the_reader_is_ended_behind_its_writer(void **state)
 static void test_a_file_size_limit_is_told(void **state)
 {
     (void)state;
+    enum { SIZE = 64 * 1024 }; /* bytes: more than the limit's one block */
+    unsigned char *bytes = random_bytes(SIZE, 3);
     struct terminal *r = start(
         "/bin/sh", "-c", "ulimit -f 1 && exec \"$0\" pipe >file", reader, NULL);
     struct terminal *w = start(writer, "pipe", "-", NULL);
 
-    type_bytes(w, random_bytes(64 * 1024, 3), 64 * 1024);
+    type_bytes(w, bytes, SIZE);
     finish_with(r, 1);
     assert_said_among(r, "fifo_reader: write standard output: File too large",
                       NULL);
     finish(w);
+    free(bytes);
     assert_false(is_there("pipe"));
     assert_int_equal(unlink("file"), 0);
 }
