@@ -2,7 +2,8 @@
  * cleanup.c - what must not outlive the program: a path, and children.
  *
  * What a handler calls must be async-signal-safe (POSIX 2.4.3): _exit, getpid,
- * kill, lstat, poll, sigprocmask, unlink, waitpid and write are.
+ * kill, lstat, poll, sigaddset, sigemptyset, sigprocmask, unlink, waitpid and
+ * write are.
  */
 #include "cleanup.h"
 
@@ -52,7 +53,14 @@ static void tell(const char *line, size_t size)
     }
 }
 
-/* Removes the path if it is still the file that we made. Returns 0, also
+/* Whether it is the file of own_path(). */
+static bool is_own(const struct stat *status)
+{
+    return status->st_dev == own_status.st_dev &&
+           status->st_ino == own_status.st_ino;
+}
+
+/* Removes the path if it is still the file that is ours. Returns 0, also
  * when there is nothing to remove, or -1 with errno. */
 static int unlink_own(void)
 {
@@ -61,7 +69,7 @@ static int unlink_own(void)
 
     own = NULL;
     if (path == NULL || getpid() != owner || lstat(path, &now) == -1 ||
-        now.st_dev != own_status.st_dev || now.st_ino != own_status.st_ino) {
+        !is_own(&now)) {
         return 0;
     }
     if (unlink(path) == -1) {
@@ -73,6 +81,8 @@ static int unlink_own(void)
 
 static void on_end_signal(int number)
 {
+    sigset_t this_one;
+
     if (getpid() == owner) {
         for (size_t i = 0; i < CHILDREN_MAX; i++) {
             if (children[i] > 0) {
@@ -85,7 +95,9 @@ static void on_end_signal(int number)
     unlink_own(); /* a failure can't be told from here */
     /* SA_RESETHAND: now the signal ends the program, as soon as it may. */
     kill(getpid(), number);
-    sigprocmask(SIG_UNBLOCK, &held, NULL);
+    sigemptyset(&this_one);
+    sigaddset(&this_one, number);
+    sigprocmask(SIG_UNBLOCK, &this_one, NULL);
     /* Process 1, the first one of a container, no signal ends. */
     _exit(128 + number);
 }
@@ -165,6 +177,9 @@ void own_path(const char *path, const struct stat *status)
 {
     int saved_errno = errno;
 
+    if (own != NULL && strcmp(path, own) == 0 && is_own(status)) {
+        return; /* it is ours already */
+    }
     own = NULL; /* no handler shall see half of it */
     own_status = *status;
     unlink_line_size =
