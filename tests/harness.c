@@ -728,6 +728,29 @@ const char *absolute(const char *path)
     return paths[count++];
 }
 
+bool is_there(const void *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0;
+}
+
+void copy_program(const char *from_path, const char *to_path)
+{
+    char piece[4096];
+    size_t size;
+    FILE *from = fopen(from_path, "rb");
+    FILE *to = fopen(to_path, "wb");
+
+    assert_true(from != NULL && to != NULL);
+    while ((size = fread(piece, 1, sizeof piece, from)) > 0) {
+        assert_int_equal(fwrite(piece, 1, size, to), size);
+    }
+    fclose(from);
+    assert_int_equal(fclose(to), 0);
+    assert_int_equal(chmod(to_path, 0755), 0);
+}
+
 const char *stage(void)
 {
     return folder;

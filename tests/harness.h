@@ -73,6 +73,13 @@ void choose_tests(void);
  * there is no such file. */
 const char *absolute(const char *path);
 
+/* Whether there is something at the path, be it a link to nowhere; as a
+ * condition for expect_true(), too. */
+bool is_there(const void *path);
+
+/* Makes a copy of a program, which everybody may run. */
+void copy_program(const char *from_path, const char *to_path);
+
 /* The folder of this test, an absolute path. */
 const char *stage(void);
 

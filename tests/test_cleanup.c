@@ -31,13 +31,6 @@ static void make_file(const char *path)
     close(open(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
 }
 
-static bool is_there(const char *path)
-{
-    struct stat status;
-
-    return lstat(path, &status) == 0;
-}
-
 /* A program's beginning, in a process of its own. */
 static void begin(void)
 {

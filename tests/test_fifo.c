@@ -24,13 +24,6 @@ static const char *reader;
 
 /* ---- Helpers of the dialogues ---- */
 
-static bool is_there(const void *path)
-{
-    struct stat status;
-
-    return lstat(path, &status) == 0;
-}
-
 /* Starts a program at a path; it has opened nothing yet, and waits. */
 static struct terminal *start_reader(const char *path)
 {
@@ -649,23 +642,6 @@ static void become_somebody(void)
     }
     execv(run_as_somebody, arguments);
     _exit(127);
-}
-
-/* A copy of a program, where everybody may run it. */
-static void copy_program(const char *from_path, const char *to_path)
-{
-    char piece[4096];
-    size_t size;
-    FILE *from = fopen(from_path, "rb");
-    FILE *to = fopen(to_path, "wb");
-
-    assert_true(from != NULL && to != NULL);
-    while ((size = fread(piece, 1, sizeof piece, from)) > 0) {
-        assert_int_equal(fwrite(piece, 1, size, to), size);
-    }
-    fclose(from);
-    assert_int_equal(fclose(to), 0);
-    assert_int_equal(chmod(to_path, 0755), 0);
 }
 
 static void test_a_folder_without_permission(void **state)

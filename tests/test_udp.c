@@ -750,19 +750,8 @@ static void become_nobody_and_serve(void)
 static void test_ports_below_1024(void **state)
 {
     (void)state;
-    char piece[4096];
-    size_t size;
 
-    /* A copy, where everybody may run it. */
-    FILE *from = fopen(server, "rb");
-    FILE *to = fopen("server", "wb");
-    assert_true(from != NULL && to != NULL);
-    while ((size = fread(piece, 1, sizeof piece, from)) > 0) {
-        assert_int_equal(fwrite(piece, 1, size, to), size);
-    }
-    fclose(from);
-    assert_int_equal(fclose(to), 0);
-    assert_int_equal(chmod("server", 0755), 0);
+    copy_program(server, "server");
     assert_int_equal(chmod(".", 0755), 0);
 
     low_host = NULL;

@@ -30,18 +30,11 @@ enum { PATH_LIMIT = sizeof((struct sockaddr_un *)NULL)->sun_path - 1 };
     "unix_server: hint: a server has this path, perhaps suspended with "       \
     "Ctrl-Z*take another path"
 
-static bool exists(const char *path)
-{
-    struct stat status;
-
-    return lstat(path, &status) == 0;
-}
-
 /* The socket file of a server that was killed. */
 static void leave_stale_socket(const char *path)
 {
     assert_int_equal(close(listen_on(path)), 0);
-    assert_true(exists(path));
+    assert_true(is_there(path));
 }
 
 /* Both sides' whole story, line by line. */
@@ -130,7 +123,7 @@ static void test_longest_path_works(void **state)
     memset(path, 'p', PATH_LIMIT);
     struct terminal *s = open_server("-n", "1", path, NULL);
     assert_string_equal(place(), path);
-    assert_true(exists(path));
+    assert_true(is_there(path));
     expect_echo();
     finish_with(s, 0);
 }
@@ -306,8 +299,8 @@ static void test_links_are_untouched(void **state)
     expect_untouched("to_stale");
     expect_untouched("to_nowhere");
     expect_notes("notes");
-    assert_true(exists("stale"));
-    assert_false(exists("nowhere"));
+    assert_true(is_there("stale"));
+    assert_false(is_there("nowhere"));
     unlink("to_notes");
     unlink("to_stale");
     unlink("to_nowhere");
@@ -322,7 +315,7 @@ static void test_stale_socket_is_replaced(void **state)
 
     signal_program(killed, SIGKILL);
     ends_with(killed, 128 + SIGKILL);
-    assert_true(exists("socket"));
+    assert_true(is_there("socket"));
     struct terminal *s = open_server("-n", "1", "socket", NULL);
     expect_echo();
     finish_with(s, 0);
@@ -369,8 +362,8 @@ static void test_socket_that_is_open_is_not_replaced(void **state)
     expect_failure(try_server("datagrams", NULL),
                    "unix_server: bind datagrams: Address already in use",
                    TAKEN_HINT);
-    assert_true(exists("starting"));
-    assert_true(exists("datagrams"));
+    assert_true(is_there("starting"));
+    assert_true(is_there("datagrams"));
     close(starting);
     close(datagrams);
     unlink("starting");
@@ -401,17 +394,17 @@ static void test_path_is_removed_at_the_end(void **state)
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     struct terminal *s = open_server("-n", "1", "socket", NULL);
 
-    assert_true(exists("socket"));
+    assert_true(is_there("socket"));
     expect_echo();
     finish_with(s, 0);
-    assert_false(exists("socket"));
+    assert_false(is_there("socket"));
 
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         s = open_server("socket", NULL);
-        assert_true(exists("socket"));
+        assert_true(is_there("socket"));
         signal_program(s, numbers[i]);
         ends_with(s, 128 + numbers[i]);
-        assert_false(exists("socket"));
+        assert_false(is_there("socket"));
         assert_int_equal(count_said(s, "unix_server: unlink(socket) = 0"), 1);
     }
 }
@@ -422,7 +415,7 @@ static void test_path_is_removed_quietly_with_q(void **state)
     struct terminal *s = open_server("-q", "socket", NULL);
 
     stop(s);
-    assert_false(exists("socket"));
+    assert_false(is_there("socket"));
     assert_said(s, "unix_server: ready on socket", NULL);
 }
 
@@ -440,11 +433,11 @@ static void test_child_does_not_remove_the_path(void **state)
         assert_int_equal(kill(child, numbers[i]), 0);
         ends_with(c, 1);
         expect_gone(child);
-        assert_true(exists("socket"));
+        assert_true(is_there("socket"));
     }
     expect_echo(); /* nor one that ends by itself */
     expect_gone(last_child(s));
-    assert_true(exists("socket"));
+    assert_true(is_there("socket"));
     assert_not_said(s, "*: unlink(*");
     stop(s);
 }
@@ -529,7 +522,7 @@ static void start_at_once(bool stale)
         expect_echo();
         assert_int_equal(count_said(winner, "*: accept(3) = *"), 1);
         stop(winner);
-        assert_false(exists("socket"));
+        assert_false(is_there("socket"));
     }
 }
 
@@ -653,7 +646,7 @@ static void test_socket_of_another_user(void **state)
     expect_failure(start_as_nobody(pair.server, "stale", NULL),
                    "unix_server: bind stale: Permission denied",
                    "unix_server: hint: *belongs to another user*");
-    assert_true(exists("stale"));
+    assert_true(is_there("stale"));
     unlink("stale");
 }
 
