@@ -1,14 +1,32 @@
 /*
  * harness.h - runs the programs as a user does, and reads what they say.
  *
- * A test is a dialogue between terminals: start() opens one, type() writes
- * into it, expect_said() and expect_printed() wait until the program has said
- * or printed something, finish() waits for its end. No function waits for
- * time: each waits for what it names, and fails the test with all that was
- * said if that does not come within DEADLINE.
+ * A test is a dialogue between terminals:
  *
- * While any of them waits, the output of all programs is read, and what was
- * typed is written, so that no full pipe can stop a program.
+ *     SCENE(hello_comes_back)
+ *     {
+ *         struct program *server = start("tcp_server -n 1 127.0.0.1 0");
+ *         struct program *client =
+ *             start("tcp_client -q 127.0.0.1 %s 'Hello'", port_of(server));
+ *
+ *         expect_status(client, 0);
+ *         expect_printed(client, "Hello\n");
+ *         expect_status(server, 0);
+ *     }
+ *
+ *     int main(int argc, char *argv[])
+ *     {
+ *         const struct CMUnitTest tests[] = {TEST(hello_comes_back)};
+ *
+ *         return play_tests("tcp", tests, argc, argv);
+ *     }
+ *
+ * No function waits for time. Each waits for what it names; if nothing at all
+ * happens until the deadline, or it can't come any more, the test fails, at
+ * the line that called the harness, after all that the programs of the test
+ * have said and printed. Whatever waits, also for a socket of the test, reads
+ * the output of all programs and writes what was typed, so that no full pipe
+ * can stop one.
  */
 #ifndef HARNESS_H
 #define HARNESS_H
@@ -21,7 +39,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -29,207 +47,205 @@
  * TEST_DEADLINE changes it, for slow surroundings such as an emulator. */
 enum { DEADLINE = 30 };
 
-/* Bytes for a line that a program has said, and a NUL. */
-enum { LINE_BYTES = 4096 };
-
-/* Bytes that a program has written. There is a NUL behind the last. */
+/* Bytes that grow. There is a NUL behind the last one; data is never NULL. */
 struct bytes {
     char *data;
     size_t size;
 };
 
-/* A program that was started. */
-struct terminal {
-    pid_t pid;
-    int input;            /* its standard input, or -1 */
-    int output;           /* its standard output, or -1 */
-    int error;            /* its standard error, or -1 */
-    bool is_terminal;     /* input and output are a pseudo-terminal */
-    bool input_ends;      /* input is closed when all is written */
-    struct bytes typed;   /* for input, not yet written */
-    struct bytes printed; /* all of standard output so far */
-    struct bytes said;    /* all of standard error so far */
-    size_t heard;         /* how much of it expect_said() has passed */
-    int status;           /* after finish(): exit status, or 128 + signal */
-    struct terminal *next;
+/* Indexes of a program's pipes and bytes: its standard descriptors. */
+enum { INPUT, OUTPUT, ERROR };
+
+/* A program that was started. Tests may read it; bytes is what came so far,
+ * and complete after expect_status(). */
+struct program {
+    pid_t pid;             /* the process, also after its end */
+    int status;            /* exit status, or 128 + signal; -1: not known yet */
+    const char *command;   /* as it was started */
+    struct bytes bytes[3]; /* what was typed, printed and said */
+    size_t written;        /* of what was typed: bytes that are in the pipe */
+    size_t heard;          /* of what was said: behind expect_said()'s line */
+    int fds[3];            /* our ends of the pipes; -1: closed */
+    bool is_terminal;      /* input and output are a pseudo-terminal */
+    bool input_ends;       /* input is closed when all is written */
 };
 
+/* ---- The frame of a test program ---- */
+
+/* Defines a test: SCENE(name) { ... }. */
+#define SCENE(name)                                                            \
+    static void play_##name(void);                                             \
+    static void name(void **state)                                             \
+    {                                                                          \
+        (void)state;                                                           \
+        play_##name();                                                         \
+    }                                                                          \
+    static void play_##name(void)
+
+/* A test's entry in the array of tests. */
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
+
 /*
- * Setup and teardown of every test (cmocka_unit_test_setup_teardown). The
- * setup makes a new folder and enters it, so that a test can use short names
- * for its paths. The teardown ends all programs and processes that were left,
- * and fails the test if it left a file in the folder. Both return 0, or -1.
+ * Runs the tests of an array; main returns its result. Programs are looked for
+ * in the folder that the environment's PROGRAMS names, or else argv[1], and
+ * then in PATH. The environment's CMOCKA_TEST_FILTER limits the run to tests
+ * whose name matches; * stands for anything.
+ */
+#define play_tests(name, tests, argc, argv)                                    \
+    (prepare_tests(argc, argv),                                                \
+     cmocka_run_group_tests_name(name, tests, NULL, NULL))
+void prepare_tests(int argc, char *argv[]);
+
+/*
+ * Setup and teardown of each TEST(). Opening makes a new folder with a short
+ * path and enters it: tests use relative paths. Closing ends all programs with
+ * their children, closes every descriptor that the test has opened, and
+ * removes the folder. The test fails if something was left in it, or if a
+ * program has said a control character, or has ended with half a line.
  */
 int open_stage(void **state);
 int close_stage(void **state);
 
-/* Limits the run to tests whose name matches the environment's
- * CMOCKA_TEST_FILTER, in which * stands for anything. CMocka 2 does it by
- * itself. To be called first in main. */
-void choose_tests(void);
+/* ---- Programs ---- */
 
-/* The absolute path of a program that was given to the test, which may be
- * relative: a test changes its folder. Never freed. Ends the test program if
- * there is no such file. */
-const char *absolute(const char *path);
+/*
+ * start(format, ...) and start_on_terminal(format, ...) return a new program.
+ * The command line is a printf format (a literal), and then a line for /bin/sh,
+ * which the program replaces (exec): quotes and redirections work, and so do
+ * "env NAME=value tcp_server", "strace -o trace tcp_server" and "sh -c 'ulimit
+ * -n 64; exec udp_client'". It leads a process group of its own, and has three
+ * descriptors, each a pipe; on a terminal, input and output are a
+ * pseudo-terminal, which neither echoes nor changes output. A program that is
+ * not there ends with status 127. It lives until the test ends.
+ */
+#define start(...) (HERE, launch(false, formatted("exec " __VA_ARGS__)))
+#define start_on_terminal(...)                                                 \
+    (HERE, launch(true, formatted("exec " __VA_ARGS__)))
+struct program *launch(bool is_terminal, const char *command);
 
-/* Whether there is something at the path, be it a link to nowhere; as a
- * condition for expect_true(), too. */
+/* Types a text, or bytes: they are written now, as far as the pipe takes them,
+ * and else while something is waited for. */
+#define type(program, text) type_bytes(program, text, strlen(text))
+void type_bytes(struct program *program, const void *data, size_t size);
+
+/* Ends the input behind what was typed: closes the pipe, or types Ctrl-D, for
+ * which the last line has to be whole. */
+void end_input(struct program *program);
+
+/* Sends a signal to the program, not to its children. */
+#define signal_program(...) (HERE, send_signal(__VA_ARGS__))
+void send_signal(struct program *program, int number);
+
+/* Stops a program and waits until it has stopped; lets it go on. */
+#define suspend(program) (HERE, stop_program(program))
+#define resume(program)  signal_program(program, SIGCONT)
+void stop_program(struct program *program);
+
+/* ---- What programs say, print and return ---- */
+
+/*
+ * expect_said(program, pattern) waits for a whole line on standard error that
+ * matches the pattern, in which * stands for anything, beginning behind the
+ * line that was found last. Returns the line without its newline; it lives
+ * until the test ends. Patterns don't name the C library's words for an error
+ * ("* = -1 ECONNREFUSED (*"): musl has others.
+ */
+#define expect_said(...) (HERE, wait_for_line(__VA_ARGS__))
+const char *wait_for_line(struct program *program, const char *pattern);
+
+/* Counts the lines so far that match the pattern: for what must not be said,
+ * after expect_status(). */
+size_t count_said(const struct program *program, const char *pattern);
+
+/*
+ * expect_story(program, text) waits until the program has ended, and all of
+ * standard error is this text; expect_lines(program, text) until standard
+ * error has lines that match those of the text, in this order, perhaps with
+ * others before, between and behind them, and * in the text stands for
+ * anything. In what is said and in the text are masked, and nothing else:
+ *
+ *     tcp_server[4711]: ...              tcp_server[N]: ...
+ *     fork() = 4711                      fork() = N (but 0 and -1 stay)
+ *     127.0.0.1:40312, [::1]:40312       127.0.0.1:N, [::1]:N (but :0 stays)
+ *     ECONNREFUSED (Connection refused)  ECONNREFUSED (N)
+ *
+ * Processes speak at the same time, so their lines are put in order before:
+ * first those of the program, then those of each child, by its number.
+ */
+#define expect_story(program, text) (HERE, compare_story(program, text, true))
+#define expect_lines(program, text) (HERE, compare_story(program, text, false))
+void compare_story(struct program *program, const char *text, bool is_whole);
+
+/* Wait until at least so much is on standard output, and compare all of it;
+ * after expect_status(), nothing can follow any more. */
+#define expect_printed(program, text)                                          \
+    expect_printed_bytes(program, text, strlen(text))
+#define expect_printed_bytes(...) (HERE, compare_printed(__VA_ARGS__))
+void compare_printed(struct program *program, const void *data, size_t size);
+
+/* Waits for the end of the program and its children (of all who have its
+ * output), and compares its status: exit status, or 128 + number of the
+ * signal. expect_status() ends the input before, ends_with() leaves it open. */
+#define expect_status(program, status)                                         \
+    (HERE, compare_end(program, status, true))
+#define ends_with(program, status) (HERE, compare_end(program, status, false))
+void compare_end(struct program *program, int status, bool input_ends);
+
+/* Waits for the line "NAME: ready on ADDRESS", and returns the address, or its
+ * port; the text lives until the test ends. May be called again. */
+#define address_of(server) (HERE, ready_address(server))
+#define port_of(server)    (strrchr(address_of(server), ':') + 1)
+const char *ready_address(struct program *server);
+
+/* wait_until(condition, argument, "what") waits until condition(argument) is
+ * true, for what no program says: it is tried every 10 milliseconds. One such
+ * condition: there is something at the path, be it a link to nowhere. */
+#define wait_until(...) (HERE, wait_for_condition(__VA_ARGS__))
+void wait_for_condition(bool (*condition)(const void *argument),
+                        const void *argument, const char *what);
 bool is_there(const void *path);
 
-/* Makes a copy of a program, which everybody may run. */
-void copy_program(const char *from_path, const char *to_path);
-
-/* The folder of this test, an absolute path. */
-const char *stage(void);
-
-/* Starts the program at path with these arguments, the last one NULL. Its
- * input is a pipe; nothing is typed yet. The test fails if it can't start. */
-struct terminal *start(const char *path, ...);
-
-/* As start(), with standard input and output on a pseudo-terminal that does
- * not echo, and standard error on a pipe. */
-struct terminal *start_on_terminal(const char *path, ...);
-
-/* As start(), with `redirections` of a shell, such as ">/dev/full" or "<&-",
- * for the program's descriptors. */
-struct terminal *start_redirected(const char *redirections, const char *path,
-                                  ...);
+/* ---- Sockets of the test itself: a stranger's side ---- */
 
 /*
- * As start(), but the new process runs a function of the test, and ends with
- * status 0 when that returns. For functions of common/ that end the process,
- * or change it for good. The function can't fail the test: no assertion works
- * in it. It says and prints what it finds; the test compares that. It has the
- * descriptors of the test that an exec would keep.
+ * Each returns a socket, and fails the test on an error. The address is
+ * HOST:PORT or [HOST]:PORT, numeric (port 0 takes a free one), or a path:
+ * anything with a slash or without a colon. The sockets block, until the
+ * deadline at most, and are closed at the end of the test, if not before.
  */
-struct terminal *start_function(void (*body)(void));
+#define connect_to(address)     (HERE, open_socket(address, SOCK_STREAM, connect))
+#define listen_on(address)      (HERE, open_socket(address, SOCK_STREAM, bind))
+#define bound_datagram(address) (HERE, open_socket(address, SOCK_DGRAM, bind))
+#define accept_from(listen_fd)  (HERE, accept_socket(listen_fd))
+int open_socket(const char *address, int type,
+                int (*join)(int, const struct sockaddr *, socklen_t));
+int accept_socket(int listen_fd);
 
-/* Types a text, or bytes; they are written whenever something is waited for. */
-void type(struct terminal *terminal, const char *text);
-void type_bytes(struct terminal *terminal, const void *data, size_t size);
+/* The port that a socket has; the text lives until the test ends. */
+const char *own_port(int fd);
 
-/* Waits until all that was typed is written; before the test's own receive(),
- * which doesn't write it. type_now() types and waits. */
-void wait_typed(struct terminal *terminal);
-void type_now(struct terminal *terminal, const char *text);
+/* Receives `size` bytes, or fewer if the end of file comes first, or one
+ * datagram. Returns their number. */
+#define receive(fd, data, size) (HERE, receive_bytes(fd, data, size))
+size_t receive_bytes(int fd, void *data, size_t size);
 
-/* Ends the input when all is written: closes the pipe, or types Ctrl-D. */
-void end_input(struct terminal *terminal);
+/* Sends all of the bytes; as one datagram to the sender of the datagram that
+ * was received last. */
+#define transmit(fd, data, size) (HERE, transmit_bytes(fd, data, size))
+void transmit_bytes(int fd, const void *data, size_t size);
 
-/*
- * Waits for a line on standard error that matches the pattern, in which *
- * stands for anything, beginning behind the line that was found last. Returns
- * the line, to be freed by nobody: it lives as long as the test.
- */
-const char *expect_said(struct terminal *terminal, const char *pattern);
+/* ---- Small helpers ---- */
 
-/* Waits until standard output is exactly this text, or these bytes. */
-void expect_printed(struct terminal *terminal, const char *text);
-void expect_printed_bytes(struct terminal *terminal, const void *data,
-                          size_t size);
+/* The text of a printf, of any length; lives until the test ends. */
+char *formatted(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Waits until at least `size` bytes were printed. */
-void expect_printed_size(struct terminal *terminal, size_t size);
-
-/* Ends the input and waits for the program's end. Returns its exit status, or
- * 128 + the number of the signal that ended it. */
-int finish(struct terminal *terminal);
-
-/* As finish(), but leaves the input as it is. */
-int wait_end(struct terminal *terminal);
-
-/* As finish(); the test fails, with all that was said, if the status is
- * another one. */
-void finish_with(struct terminal *terminal, int status);
-
-/* As finish_with(), but the program has to end by itself: its input stays as
- * it is until then. */
-void ends_with(struct terminal *terminal, int status);
-
-/* Sends a signal to the program. */
-void signal_program(struct terminal *terminal, int number);
-
-/* Stops a program, as Ctrl-Z does, and waits until it is; lets it go on, as fg
- * does, in a window of another size. */
-void suspend(struct terminal *terminal);
-void resume(struct terminal *terminal);
-
-/* Waits for the ready line. Returns the address in it, and its port. */
-const char *ready_address(struct terminal *server);
-const char *ready_port(struct terminal *server);
-
-/* Whether the lines match the patterns, all of them and in this order; the
- * last pattern is NULL. The test fails if not. */
-void assert_said(struct terminal *terminal, ...);
-
-/* As assert_said(), but there may be other lines between them. */
-void assert_said_among(struct terminal *terminal, ...);
-
-/* The test fails if a line matches the pattern. */
-void assert_not_said(struct terminal *terminal, const char *pattern);
-
-/* How many lines match the pattern. */
-size_t count_said(const struct terminal *terminal, const char *pattern);
-
-/* Goes through the lines: stores the next whole one behind *position, without
- * its newline, and moves *position. Returns false behind the last. The test
- * fails if the line is longer than any that a program may say. */
-bool take_line(const struct terminal *terminal, size_t *position,
-               char line[LINE_BYTES]);
-
-/* Every line is whole, begins with this name, is short enough to be written in
- * one piece anywhere, and harmless to a terminal. */
-void assert_clean(const struct terminal *terminal, const char *name);
-
-/* Wrong usage: status 2, this problem, the usage, and nothing was opened. */
-void expect_usage(struct terminal *terminal, const char *problem);
-
-/* A failure: status 1, this reason, and a hint (NULL: none). */
-void expect_failure(struct terminal *terminal, const char *reason,
-                    const char *hint);
-
-/* Whether text matches the pattern, in which * stands for anything. Patterns
- * have glibc's words for an error; those of musl are taken for the same. */
-bool matches(const char *pattern, const char *text);
-
-/* Waits until the condition holds, for what no program says: a process that
- * has gone, a path that appears. `what` names it, for the failure. */
-void expect_true(bool (*condition)(const void *argument), const void *argument,
-                 const char *what);
-
-/* The text of a printf; it lives until 16 later ones were made. */
-const char *formatted(const char *format, ...)
-#ifdef __GNUC__
-    __attribute__((format(printf, 1, 2)))
-#endif
-    ;
-
-/* Random bytes, each value among them if size is at least 256; from the same
- * seed the same. To be freed by the caller. */
+/* Random bytes, from the same seed the same; the first 256 are all values from
+ * 0 to 255. The caller frees them. */
 unsigned char *random_bytes(size_t size, unsigned seed);
 
-/*
- * Sockets of the test itself, a stranger's side of the conversation. All of
- * them fail the test on an error, and give up after DEADLINE.
- *   connect_to       connects to HOST:PORT of ready_address(), or to a path
- *   listen_on        listens on the address; "127.0.0.1:0" takes a free port
- *   accept_from      waits for a client
- *   bound_datagram   a datagram socket, bound to the address
- *   own_port         the port that a socket has, as text
- *   receive          receives exactly `size` bytes, or fewer at end of file;
- *                    returns their number
- *   transmit         sends all of the bytes
- */
-int connect_to(const char *address);
-int listen_on(const char *address);
-int accept_from(int listen_fd);
-int bound_datagram(const char *address);
-const char *own_port(int fd);
-size_t receive(int fd, void *data, size_t size);
-void transmit(int fd, const void *data, size_t size);
-
-/* Whether this machine has ::1. */
-bool has_ipv6(void);
+/* Notes the line of the test, for a failure. */
+#define HERE note_place(__FILE__, __LINE__)
+void note_place(const char *file, int line);
 
 #endif
