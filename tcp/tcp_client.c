@@ -2,285 +2,172 @@
  * tcp_client.c - sends a message to a TCP server and prints the answer.
  *
  * Partner:  tcp_server, or nc -l, or any program that speaks TCP.
- * Calls:    socket, connect, select, write, read, shutdown, close.
+ * Calls:    getaddrinfo, socket, connect, write, shutdown, read, close.
  * Run:      build/tcp_server                       in another terminal, then
  *           build/tcp_client
  *           build/tcp_client 127.0.0.1 12345 -     to type, until Ctrl-D
- *
- * It reads the answer while it is still writing. A client that writes all
- * before it reads may wait for ever, for a server that waits to be read.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../common/address.h"
-#include "../common/arguments.h"
-#include "../common/report.h"
-#include "../common/transfer.h"
+#include "../common/story.h"
 
-enum {
-    BUFFER_SIZE = 64 * 1024, /* bytes per read: more gains no speed */
-    SILENCE = 2,             /* seconds until we tell what we wait for */
-};
+enum { BUFFER_SIZE = 64 * 1024 }; /* bytes per read: more gains no speed */
+
+/* Returns a socket that is connected to the first address that answers. */
+static int connect_to(const struct addrinfo *address)
+{
+    char server[ADDRESS_SIZE];
+
+    for (; address != NULL; address = address->ai_next) {
+        address_text(address->ai_addr, address->ai_addrlen, server);
+
+        /* socket: an endpoint of this family, so far without an address. */
+        int fd = socket(address->ai_family, SOCK_STREAM, 0);
+        tell(fd, "socket(%s, SOCK_STREAM)", family_text(address->ai_family));
+        if (fd == -1)
+            continue;
+
+        /* connect: waits for the kernel on the other side, which completes
+         * the connection even before the server calls accept. */
+        say("connect(%d, %s) waits for the server", fd, server);
+        int result = connect(fd, address->ai_addr, address->ai_addrlen);
+        tell(result, "connect(%d, %s)", fd, server);
+        if (result == 0)
+            return fd;
+        if (address->ai_next == NULL)
+            break;
+        result = close(fd); /* the next address needs another socket */
+        tell(result, "close(%d)", fd);
+    }
+    give_up(errno);
+}
+
+/* read: takes what has come of the answer by now, and prints it. Returns how
+ * much it was; 0 is the end of file: the server has closed. */
+static ssize_t print_answer(int fd)
+{
+    static char buffer[BUFFER_SIZE];
+    ssize_t size;
+
+    do {
+        size = read(fd, buffer, sizeof buffer);
+    } while (size == -1 && errno == EINTR);
+    tell_data("read", fd, NULL, size, buffer);
+    if (size == -1)
+        give_up(errno);
+    print_data(buffer, (size_t)size);
+    return size;
+}
+
+/*
+ * Sends standard input, and prints meanwhile what comes back. If it wrote all
+ * before it read, it could wait for ever, for a server that waits to be read.
+ * So only poll waits; write takes as much as the socket buffer has room for.
+ * Returns whether all was sent.
+ */
+static bool send_input(int fd)
+{
+    enum { INPUT, SERVER };
+    static char buffer[BUFFER_SIZE];
+    struct pollfd polled[] = {{.events = POLLIN}, {.fd = fd}};
+    const char *unsent = buffer;
+    size_t unsent_size = 0;
+    bool is_open = true; /* the server reads, and may answer */
+    bool is_sent = false;
+
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
+        check(-1, "fcntl(%d, F_SETFL, O_NONBLOCK)", fd);
+    say("poll() waits for input (Ctrl-D ends it) or the server");
+    while (is_open && !is_sent) {
+        polled[INPUT].fd = unsent_size == 0 ? STDIN_FILENO : -1;
+        polled[SERVER].events = unsent_size == 0 ? POLLIN : POLLIN | POLLOUT;
+        if (poll(polled, 2, -1) == -1) {
+            if (errno != EINTR)
+                check(-1, "poll()");
+            continue;
+        }
+
+        if (polled[INPUT].revents != 0) {
+            ssize_t size = read(STDIN_FILENO, buffer, sizeof buffer);
+            if (size == -1 && errno != EINTR)
+                check(size, "read(%d)", STDIN_FILENO);
+            is_sent = size == 0;
+            unsent = buffer;
+            unsent_size = size == -1 ? 0 : (size_t)size;
+        }
+        if (!is_sent && (polled[SERVER].revents & ~POLLOUT) != 0)
+            is_open = print_answer(fd) > 0;
+        if (is_open && unsent_size > 0) {
+            ssize_t size = write(fd, unsent, unsent_size);
+            if (size == -1 && (errno == EAGAIN || errno == EINTR))
+                continue;
+            tell_data("write", fd, NULL, size, unsent);
+            if (size == -1)
+                give_hint(errno);
+            is_open = size != -1;
+            unsent += size;
+            unsent_size -= (size_t)size;
+        }
+    }
+    if (!is_open)
+        announce("the server closed before the end of the input");
+    if (fcntl(fd, F_SETFL, 0) == -1) /* read and write wait again */
+        check(-1, "fcntl(%d, F_SETFL, 0)", fd);
+    return is_sent;
+}
 
 static const char usage[] =
     "usage: tcp_client [-hq] [HOST [PORT [MESSAGE]]]\n"
-    "  HOST     the server's name or address (127.0.0.1)\n"
-    "  PORT     its port (12345)\n"
-    "  MESSAGE  the text to send, - for standard input (Hello, server!)\n"
-    "  -q       quiet: do not tell the system calls\n"
-    "  -h       show this help\n"
-    "In parentheses: what is taken when it is left out.\n";
-
-/* A connection, and what is on its way from our input to the server. */
-struct conversation {
-    int sock_fd;
-    char server[ADDRESS_SIZE]; /* its address, for messages */
-    bool input_open;           /* standard input may have more */
-    const char *unsent;        /* what was read of it and is not sent yet */
-    size_t unsent_size;
-    bool sending; /* not yet half-closed */
-    bool failed;
-    struct tally reads;
-    struct tally writes;
-};
-
-/* Connects to the address. Returns 0, or -1 after a warning. */
-static int connect_to(const struct addrinfo *address, struct conversation *talk)
-{
-    const char *server = address_text(address->ai_addr, address->ai_addrlen,
-                                      talk->server, sizeof talk->server);
-
-    /* socket: an endpoint of this family, so far without an address. */
-    int sock_fd = socket(address->ai_family, SOCK_STREAM, 0);
-    if (sock_fd == -1) {
-        return give_up(-1, "socket", server);
-    }
-    say("socket(%s, SOCK_STREAM) = %d", family_text(address->ai_family),
-        sock_fd);
-
-    /* connect: waits for the kernel on the other side, which completes the
-     * connection even before the server calls accept. */
-    say("connect(%d, %s) waits for the server", sock_fd, server);
-    if (connect(sock_fd, address->ai_addr, address->ai_addrlen) == -1 &&
-        (errno != EINTR || finish_connect(sock_fd) == -1)) {
-        return give_up(sock_fd, "connect", server);
-    }
-    say("connect(%d, %s) = 0", sock_fd, server);
-
-    talk->sock_fd = sock_fd;
-    return 0;
-}
-
-/* Takes the next piece of standard input; from a terminal that is a line. */
-static void read_input(struct conversation *talk)
-{
-    static char buffer[BUFFER_SIZE];
-    ssize_t nread = read(STDIN_FILENO, buffer, sizeof buffer);
-
-    if (nread == -1) {
-        if (!must_repeat()) {
-            die("read standard input");
-        }
-        return;
-    }
-    talk->input_open = nread > 0;
-    talk->unsent = buffer;
-    talk->unsent_size = (size_t)nread;
-}
-
-/* write: takes as many bytes as there is room for in the socket buffer. */
-static void send_some(struct conversation *talk)
-{
-    ssize_t nwritten = write(talk->sock_fd, talk->unsent, talk->unsent_size);
-
-    if (nwritten == -1) {
-        if (!must_repeat()) {
-            /* The server has gone, and may have left an answer to read. */
-            warn("write %s", talk->server);
-            give_hint(errno);
-            talk->failed = true;
-            talk->sending = false;
-            talk->input_open = false;
-            talk->unsent_size = 0;
-        }
-        return;
-    }
-    say_data(&talk->writes, "write", talk->sock_fd, talk->unsent,
-             (size_t)nwritten);
-    talk->unsent += nwritten;
-    talk->unsent_size -= (size_t)nwritten;
-}
-
-/* read: takes what has come of the answer by now, and prints it. Returns
- * false when nothing more can come. */
-static bool print_answer(struct conversation *talk)
-{
-    static char buffer[BUFFER_SIZE];
-    ssize_t nread = read(talk->sock_fd, buffer, sizeof buffer);
-
-    if (nread == -1) {
-        if (must_repeat()) {
-            return true;
-        }
-        if (!talk->failed) {
-            warn("read %s", talk->server);
-            give_hint(errno);
-        }
-        talk->failed = true;
-        return false;
-    }
-    if (nread == 0) {
-        say("read(%d) = 0, end of file: the server has closed", talk->sock_fd);
-        if (talk->input_open || talk->unsent_size > 0) {
-            announce("read %s: the server closed before the end of the input",
-                     talk->server);
-            announce("hint: was it ended, or does it close early? Some of the "
-                     "input may have no answer");
-            talk->failed = true;
-        }
-        return false;
-    }
-    say_data(&talk->reads, "read", talk->sock_fd, buffer, (size_t)nread);
-    if (write_all(STDOUT_FILENO, buffer, (size_t)nread, NULL) == -1) {
-        die("write standard output");
-    }
-    return true;
-}
-
-/* shutdown: half-closes. The server reads end of file, and can still write. */
-static void finish_sending(struct conversation *talk)
-{
-    talk->sending = false;
-    if (shutdown(talk->sock_fd, SHUT_WR) == 0) {
-        say("shutdown(%d, SHUT_WR) = 0, all is sent; the answer may still come",
-            talk->sock_fd);
-    } else if (errno != ENOTCONN) { /* else it has closed: read tells how */
-        die("shutdown %s", talk->server);
-    }
-}
-
-/* select: waits until there is input or an answer to read, or room to write.
- * Stores what can be read. */
-static void wait_for_either(const struct conversation *talk, fd_set *readable)
-{
-    static const char *told; /* what was told last: not again */
-    const unsigned sock = (unsigned)talk->sock_fd; /* FD_SET of musl wants it */
-    const char *awaited = "the answer and for the server to close";
-    struct timeval silence = {SILENCE, 0};
-    fd_set writable;
-
-    FD_ZERO(readable);
-    FD_ZERO(&writable);
-    FD_SET(sock, readable);
-    if (talk->unsent_size > 0) {
-        FD_SET(sock, &writable);
-        awaited = "the server to read what it was sent";
-    } else if (talk->input_open) {
-        FD_SET(STDIN_FILENO, readable);
-        awaited = "input (Ctrl-D ends it) or an answer";
-    }
-    int ready = select(talk->sock_fd + 1, readable, &writable, NULL, &silence);
-    if (ready == -1) {
-        if (errno != EINTR) {
-            die("select %s", talk->server);
-        }
-        FD_ZERO(readable);
-    }
-    if (ready == 0 && told != awaited) {
-        say("select waits for %s", awaited);
-        told = awaited;
-    }
-}
-
-/* Sends and receives, whatever can be done first, until the server closes. */
-static void converse(struct conversation *talk)
-{
-    bool answering = true;
-
-    if (talk->sock_fd >= FD_SETSIZE) {
-        errno = EMFILE; /* an fd_set has no room for it */
-        die("select %s", talk->server);
-    }
-    /* Only select may wait. A write that waited for room would keep us from
-     * reading the answer, and the server from reading what we write. */
-    int flags = fcntl(talk->sock_fd, F_GETFL);
-    if (flags == -1 ||
-        fcntl(talk->sock_fd, F_SETFL, flags | O_NONBLOCK) == -1) {
-        die("fcntl %s", talk->server);
-    }
-
-    while (answering) {
-        fd_set readable;
-
-        if (talk->sending && !talk->input_open && talk->unsent_size == 0) {
-            finish_sending(talk);
-        }
-        wait_for_either(talk, &readable);
-        if (FD_ISSET(STDIN_FILENO, &readable)) {
-            read_input(talk);
-        }
-        if (FD_ISSET((unsigned)talk->sock_fd, &readable)) {
-            answering = print_answer(talk);
-        }
-        /* If there is no room, write says EAGAIN, and nothing is lost. */
-        if (answering && talk->unsent_size > 0) {
-            send_some(talk);
-        }
-    }
-}
+    "  HOST      the server's name or address (default: 127.0.0.1)\n"
+    "  PORT      its port (default: 12345)\n"
+    "  MESSAGE   the text to send, or - to send standard input\n"
+    "            (default: Hello, server!)\n";
 
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", "Hello, server!"};
-    struct conversation talk = {.sock_fd = -1,
-                                .sending = true,
-                                .reads.payload_shown = true,
-                                .writes.payload_shown = true};
-    struct addrinfo *list;
+    bool is_sent;
 
-    start_program("tcp_client", ADDRESSES);
-    read_arguments(argc, argv, usage, operands, 3, NULL);
-    check_address(operands[0], operands[1], 1, usage);
+    start_program("tcp_client");
+    while (next_option(argc, argv, ":hq", usage) != -1) {
+    }
+    read_operands(argc, argv, operands, 3);
 
-    /* A name may have several addresses: the first that answers will do. */
-    int code = resolve(operands[0], operands[1], SOCK_STREAM, &list);
-    if (code != 0) {
-        die_resolver(code, operands[0]);
-    }
-    for (struct addrinfo *address = list; address != NULL && talk.sock_fd == -1;
-         address = address->ai_next) {
-        (void)connect_to(address, &talk); /* if not, the next one may do */
-    }
-    int error = errno;
+    /* Without this, a write to a server that has gone would end the program
+     * by SIGPIPE; so it fails, with EPIPE. */
+    (void)signal(SIGPIPE, SIG_IGN);
+
+    /* getaddrinfo: a name may have several addresses. */
+    struct addrinfo *list = resolve(operands[0], operands[1], 1, SOCK_STREAM);
+    int fd = connect_to(list);
     freeaddrinfo(list);
-    if (talk.sock_fd == -1) {
-        give_hint(error);
-        return EXIT_FAILURE;
+
+    /* write: puts the message into the socket buffer; the kernel sends it. */
+    if (strcmp(operands[2], "-") == 0)
+        is_sent = send_input(fd);
+    else
+        is_sent = write_line(fd, operands[2]) == 0;
+
+    /* shutdown: half-closes. The server reads end of file, and can answer. */
+    tell_totals();
+    int result = shutdown(fd, SHUT_WR);
+    tell(result, "shutdown(%d, SHUT_WR)", fd);
+    say("read(%d) waits for the answer", fd);
+    while (print_answer(fd) > 0) {
     }
 
-    char *message = NULL;
-    if (strcmp(operands[2], "-") == 0) {
-        talk.input_open = true;
-    } else {
-        message = make_line(operands[2]);
-        talk.unsent = message;
-        talk.unsent_size = strlen(message);
-    }
-    converse(&talk);
-
-    /* close: the end of the connection, for both directions. */
-    close(talk.sock_fd); /* can fail for a wrong descriptor only */
-    say("close(%d) = 0; writes: %lu, %llu bytes; reads: %lu, %llu bytes",
-        talk.sock_fd, talk.writes.calls, talk.writes.bytes, talk.reads.calls,
-        talk.reads.bytes);
-    free(message);
-    return talk.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    /* close: ends the connection, now for both directions. */
+    tell_totals();
+    result = close(fd);
+    tell(result, "close(%d)", fd);
+    return is_sent ? 0 : 1;
 }

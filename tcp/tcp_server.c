@@ -2,7 +2,8 @@
  * tcp_server.c - answers TCP clients, each by a process of its own.
  *
  * Partner:  tcp_client, or nc, or any program that speaks TCP.
- * Calls:    socket, bind, listen, accept, fork, read, write, close.
+ * Calls:    getaddrinfo, socket, setsockopt, bind, listen; then for each
+ *           client accept, fork, and in the child read, write, close.
  * Run:      build/tcp_server       and, in a second terminal,
  *           build/tcp_client
  *
@@ -11,224 +12,164 @@
  */
 #include <errno.h>
 #include <netdb.h>
-#include <stdlib.h>
-#include <string.h>
+#include <signal.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../common/address.h"
-#include "../common/arguments.h"
-#include "../common/cleanup.h"
-#include "../common/report.h"
-#include "../common/transfer.h"
+#include "../common/story.h"
 
-enum {
-    BACKLOG = 128,               /* connections that may wait for accept */
-    BUFFER_SIZE = 64 * 1024,     /* bytes per read: more gains no speed */
-    RETRY_PAUSE = 200 * 1000000, /* nanoseconds until accept is tried again */
-};
+enum { BACKLOG = 128 };     /* clients that may wait for accept */
+enum { CLIENTS_MAX = 256 }; /* clients that are served at a time */
 
-static const char usage[] =
-    "usage: tcp_server [-hq] [-n COUNT] [HOST [PORT [REPLY]]]\n"
-    "  HOST      the address to listen on (127.0.0.1)\n"
-    "  PORT      its port; 0 lets the kernel choose (12345)\n"
-    "  REPLY     the answer to every read (echo: what was read)\n"
-    "  -n COUNT  end when COUNT clients have been served\n"
-    "  -q        quiet: do not tell the system calls\n"
-    "  -h        show this help\n"
-    "In parentheses: what is taken when it is left out.\n";
-
-/* Returns a socket that listens on the address, whose text goes to `name`; or
- * -1 after a warning. */
-static int listen_on(const struct addrinfo *address, char *name,
-                     size_t name_size)
+/* Returns a socket that is bound to the first address that can be had. */
+static int bind_to(const struct addrinfo *address)
 {
     const int on = 1;
-    struct sockaddr_storage real;
-    socklen_t real_size = sizeof real;
+    char name[ADDRESS_SIZE];
 
-    address_text(address->ai_addr, address->ai_addrlen, name, name_size);
+    for (; address != NULL; address = address->ai_next) {
+        address_text(address->ai_addr, address->ai_addrlen, name);
 
-    /* socket: an endpoint of this family, so far without an address. */
-    int listen_fd = socket(address->ai_family, SOCK_STREAM, 0);
-    if (listen_fd == -1) {
-        return give_up(-1, "socket", name);
-    }
-    say("socket(%s, SOCK_STREAM) = %d", family_text(address->ai_family),
-        listen_fd);
-
-    /* Connections of an earlier server may linger on this port (TIME_WAIT).
-     * They must not keep a new server from starting. */
-    if (setsockopt(listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == -1) {
-        return give_up(listen_fd, "setsockopt", name);
-    }
-
-    /* bind: gives it the address that clients connect to. */
-    if (bind(listen_fd, address->ai_addr, address->ai_addrlen) == -1) {
-        return give_up(listen_fd, "bind", name);
-    }
-    say("bind(%d, %s) = 0", listen_fd, name);
-
-    /* listen: from now on the kernel completes connections and queues them
-     * for accept. A listening socket itself never carries data. */
-    if (listen(listen_fd, BACKLOG) == -1) {
-        return give_up(listen_fd, "listen", name);
-    }
-    say("listen(%d, %d) = 0", listen_fd, BACKLOG);
-
-    /* Port 0 has become a real one. */
-    if (getsockname(listen_fd, (struct sockaddr *)&real, &real_size) == -1) {
-        return give_up(listen_fd, "getsockname", name);
-    }
-    address_text((struct sockaddr *)&real, real_size, name, name_size);
-    announce("ready on %s", name);
-    return listen_fd;
-}
-
-/* Waits for the next client. Returns its connected socket, and its address
- * as text in `peer`; or -1 when it is worth trying again. */
-static int accept_client(int listen_fd, const char *name, char *peer,
-                         size_t peer_size)
-{
-    const struct timespec retry_pause = {0, RETRY_PAUSE};
-    const int on = 1;
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-
-    say("accept(%d) waits for a client", listen_fd);
-    int conn_fd = accept(listen_fd, (struct sockaddr *)&address, &size);
-    if (conn_fd == -1) {
-        if (errno == EINTR) {
-            return -1;
-        }
-        /* The client has gone already: the next one, please. Or descriptors
-         * or memory are short, which passes; the pause keeps that from being
-         * a busy loop. */
-        warn("accept %s", name);
-        if (errno != ECONNABORTED) {
-            nanosleep(&retry_pause, NULL); /* may end early: no matter */
-        }
-        return -1;
-    }
-    address_text((struct sockaddr *)&address, size, peer, peer_size);
-    say("accept(%d) = %d, client %s", listen_fd, conn_fd, peer);
-
-    /* A machine that goes down says no goodbye: TCP looks whether it still
-     * answers, after two hours by default. Without it we serve all the same. */
-    (void)setsockopt(conn_fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    return conn_fd;
-}
-
-/* Answers one client until it has finished sending. Returns the child's exit
- * status: EXIT_SUCCESS when the client was served to the end. */
-static int serve(int conn_fd, const char *peer, const char *reply)
-{
-    static char buffer[BUFFER_SIZE];
-    struct tally reads = {.payload_shown = true};
-    struct tally writes = {.payload_shown = reply != NULL};
-    int status = EXIT_FAILURE;
-
-    for (;;) {
-        /* read: waits for the client, and takes what has come by now: a part
-         * of a message, or several messages. */
-        ssize_t nread = read(conn_fd, buffer, sizeof buffer);
-        if (nread == -1 && errno == EINTR) {
+        /* socket: an endpoint of this family, so far without an address. */
+        int fd = socket(address->ai_family, SOCK_STREAM, 0);
+        tell(fd, "socket(%s, SOCK_STREAM)", family_text(address->ai_family));
+        if (fd == -1)
             continue;
-        }
-        if (nread == -1) {
-            warn("read %s", peer);
+
+        /* Connections of an earlier server may linger on this port
+         * (TIME_WAIT). They must not keep a new server from starting. */
+        int result = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        tell(result, "setsockopt(%d, SO_REUSEADDR)", fd);
+
+        /* bind: gives it the address that clients connect to. */
+        result = bind(fd, address->ai_addr, address->ai_addrlen);
+        tell(result, "bind(%d, %s)", fd, name);
+        if (result == 0)
+            return fd;
+        if (address->ai_next == NULL)
             break;
-        }
-        if (nread == 0) {
-            say("read(%d) = 0, end of file: the client has finished sending",
-                conn_fd);
-            status = EXIT_SUCCESS;
+        result = close(fd); /* the next address needs another socket */
+        tell(result, "close(%d)", fd);
+    }
+    give_up(errno);
+}
+
+/* The child: answers one client until it has finished sending. */
+static void serve(int conn_fd, const char *reply)
+{
+    static char buffer[64 * 1024]; /* more gains no speed */
+
+    say("read(%d) waits for the client", conn_fd);
+    for (;;) {
+        /* read: takes what has come by now, a part of a message or several.
+         * 0 is the end of file: the client has finished sending. */
+        ssize_t size = read(conn_fd, buffer, sizeof buffer);
+        if (size == -1 && errno == EINTR)
+            continue;
+        tell_data("read", conn_fd, NULL, size, buffer);
+        if (size <= 0)
             break;
-        }
-        say_data(&reads, "read", conn_fd, buffer, (size_t)nread);
 
         /* write: waits while the client does not read its answers. */
-        const char *answer = reply == NULL ? buffer : reply;
-        size_t size = reply == NULL ? (size_t)nread : strlen(reply);
-        if (write_all(conn_fd, answer, size, &writes) == -1) {
-            warn("write %s", peer);
+        int result = reply == NULL ? write_all(conn_fd, buffer, (size_t)size)
+                                   : write_line(conn_fd, reply);
+        if (result == -1)
             break;
-        }
     }
 
     /* close: the client reads its last answers, and then end of file. */
-    close(conn_fd); /* can fail for a wrong descriptor only */
-    say("close(%d) = 0; reads: %lu, %llu bytes; writes: %lu, %llu bytes",
-        conn_fd, reads.calls, reads.bytes, writes.calls, writes.bytes);
-    return status;
+    tell_totals();
+    int result = close(conn_fd);
+    tell(result, "close(%d)", conn_fd);
 }
+
+/* Being called is enough: it interrupts accept when a child has ended. */
+static void on_child_end(int signal_number)
+{
+    (void)signal_number;
+}
+
+static const char usage[] =
+    "usage: tcp_server [-hq] [-n COUNT] [HOST [PORT [REPLY]]]\n"
+    "  HOST      the address to listen on (default: 127.0.0.1)\n"
+    "  PORT      its port; 0: the kernel chooses one (default: 12345)\n"
+    "  REPLY     the answer to every read (default: what was read)\n"
+    "  -n COUNT  exit after COUNT clients\n";
 
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", NULL};
-    unsigned long count = 0;
-    struct addrinfo *list;
-    int listen_fd = -1;
-    char name[ADDRESS_SIZE];
-    char peer[ADDRESS_SIZE];
+    const struct sigaction child_end = {.sa_handler = on_child_end};
+    unsigned long count = 0; /* clients until the end; 0: no end */
+    long running = 0;        /* children that serve a client */
 
-    start_program("tcp_server", ADDRESSES);
-    read_arguments(argc, argv, usage, operands, 3, &count);
-    check_address(operands[0], operands[1], 0, usage);
-    start_cleanup();
+    start_program("tcp_server");
+    while (next_option(argc, argv, ":hqn:", usage) != -1)
+        count = number(optarg, 1, 1000000000, "COUNT");
+    read_operands(argc, argv, operands, 3);
 
-    /* A name may have several addresses: the first that works will do. */
-    int code = resolve(operands[0], operands[1], SOCK_STREAM, &list);
-    if (code != 0) {
-        die_resolver(code, operands[0]);
-    }
-    for (struct addrinfo *address = list; address != NULL && listen_fd == -1;
-         address = address->ai_next) {
-        listen_fd = listen_on(address, name, sizeof name);
-    }
-    int error = errno;
+    /* Without this, a write to a client that has gone would end the program
+     * by SIGPIPE; so it fails, with EPIPE. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigaction(SIGCHLD, &child_end, NULL);
+
+    /* getaddrinfo: a name may have several addresses. */
+    struct addrinfo *list = resolve(operands[0], operands[1], 0, SOCK_STREAM);
+    int listen_fd = bind_to(list);
     freeaddrinfo(list);
-    if (listen_fd == -1) {
-        give_hint(error);
-        return EXIT_FAILURE;
-    }
-    char *reply = operands[2] == NULL ? NULL : make_line(operands[2]);
 
-    /* Ends after COUNT clients (-n); waits while too many are served. */
-    while (wait_for_place(count)) {
-        int conn_fd = accept_client(listen_fd, name, peer, sizeof peer);
+    /* listen: from now on the kernel completes connections, and queues them
+     * for accept. A listening socket itself never carries data. */
+    int result = listen(listen_fd, BACKLOG);
+    check(result, "listen(%d, %d)", listen_fd, BACKLOG);
+    announce_ready(listen_fd);
+
+    for (unsigned long accepted = 0; count == 0 || accepted < count;) {
+        struct sockaddr_storage address;
+        socklen_t size = sizeof address;
+        char peer[ADDRESS_SIZE];
+        int conn_fd;
+
+        /* accept: takes the next connection from the queue, or waits for one.
+         * waitpid: collects children that have ended, or else they stayed as
+         * zombies; while too many are running, it waits for one. */
+        say("accept(%d) waits for a client", listen_fd);
+        do {
+            while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
+                running--;
+            conn_fd = accept(listen_fd, (struct sockaddr *)&address, &size);
+        } while (conn_fd == -1 && errno == EINTR);
         if (conn_fd == -1) {
+            tell(conn_fd, "accept(%d)", listen_fd);
+            wait_a_moment(); /* descriptors may be short */
             continue;
         }
-        /* fork: the child serves this client, the parent accepts the next. A
-         * child that ended before own_child() notes it would not be counted:
-         * until then its signal waits. */
-        hold_signals();
+        address_text((struct sockaddr *)&address, size, peer);
+        tell(conn_fd, "accept(%d, %s)", listen_fd, peer);
+
+        /* fork: the child serves this client, the parent accepts the next.
+         * Both have both sockets, and close the one that they don't use. */
         pid_t child = fork();
+        tell(child, "fork()");
         if (child == 0) {
-            release_signals();
-            name_process();
-            close(listen_fd);
-            say("close(%d) = 0, the parent accepts", listen_fd);
-            _exit(serve(conn_fd, peer, reply));
+            result = close(listen_fd);
+            tell(result, "close(%d)", listen_fd);
+            serve(conn_fd, operands[2]);
+            _exit(0); /* exit() is for the parent */
         }
         if (child != -1) {
-            own_child(child);
+            accepted++;
+            running++;
         }
-        release_signals();
-        if (child == -1) {
-            warn("fork for %s", peer);
-        } else {
-            say("fork() = %ld, a child that serves it", (long)child);
-        }
-        close(conn_fd); /* the child has a copy */
-        say("close(%d) = 0, %s", conn_fd,
-            child == -1 ? "this client is dropped" : "the child serves");
+        result = close(conn_fd);
+        tell(result, "close(%d)", conn_fd);
     }
 
-    close(listen_fd);
-    say("close(%d) = 0; clients served: %lu", listen_fd, count);
-    free(reply);
-    return EXIT_SUCCESS;
+    result = close(listen_fd);
+    tell(result, "close(%d)", listen_fd);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
+    }
+    return 0;
 }

@@ -2,7 +2,8 @@
  * unix_server.c - answers local clients, each by a process of its own.
  *
  * Partner:  unix_client, or nc -U, or any program that speaks AF_UNIX.
- * Calls:    socket, bind, listen, accept, fork, read, write, close, unlink.
+ * Calls:    socket, bind, listen; then for each client accept, fork, and in
+ *           the child read, write, close; at the end unlink.
  * Run:      build/unix_server       and, in a second terminal,
  *           build/unix_client
  *
@@ -10,224 +11,179 @@
  * answers every read with that text: one read is not one message.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../common/address.h"
-#include "../common/arguments.h"
-#include "../common/cleanup.h"
-#include "../common/report.h"
-#include "../common/transfer.h"
+#include "../common/story.h"
 
-enum {
-    BACKLOG = 128,               /* connections that may wait for accept */
-    BUFFER_SIZE = 64 * 1024,     /* bytes per read: more gains no speed */
-    RETRY_PAUSE = 200 * 1000000, /* nanoseconds until accept is tried again */
-};
+enum { BACKLOG = 128 };     /* clients that may wait for accept */
+enum { CLIENTS_MAX = 256 }; /* clients that are served at a time */
 
-static const char usage[] =
-    "usage: unix_server [-hq] [-n COUNT] [PATH [REPLY]]\n"
-    "  PATH      the path to listen on (/tmp/unix_pair.socket)\n"
-    "  REPLY     the answer to every read (echo: what was read)\n"
-    "  -n COUNT  end when COUNT clients have been served\n"
-    "  -q        quiet: do not tell the system calls\n"
-    "  -h        show this help\n"
-    "In parentheses: what is taken when it is left out.\n";
-
-/* Binds the socket to the address, and makes its path ours to remove. */
-static int bind_path(int listen_fd, const struct sockaddr_un *address,
-                     const char *path)
+/* bind found something at the path. Removes it if a server that was killed
+ * has left it; ends the program if it is not a socket at all. */
+static void remove_left_over(const struct sockaddr_un *address)
 {
-    struct stat status;
+    const char *path = address->sun_path;
+    struct stat file;
 
-    /* Ctrl-C before own_path() notes that the file is ours would leave it
-     * behind: until then the signal waits. */
-    hold_signals();
-    int result =
-        bind(listen_fd, (const struct sockaddr *)address, sizeof *address);
-    if (result == 0) {
-        result = lstat(path, &status);
+    if (lstat(path, &file) == 0 && !S_ISSOCK(file.st_mode))
+        give_up(ENOTSOCK);
+
+    /* connect, with a socket of the other type, does not disturb a server:
+     * it fails with EPROTOTYPE if there is one, or else with ECONNREFUSED. */
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    check(fd, "socket(AF_UNIX, SOCK_DGRAM)");
+    int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
+    tell(result, "connect(%d, %s)", fd, path);
+    if (result == -1 && errno == ECONNREFUSED) {
+        result = unlink(path);
+        check(result, "unlink(%s)", path);
     }
-    if (result == 0) {
-        own_path(path, &status);
-    }
-    release_signals();
-    return result;
+    result = close(fd);
+    tell(result, "close(%d)", fd);
 }
 
-/* Returns a socket that listens on the path, or -1 after a warning. */
-static int listen_on(const char *name)
+/* Returns a socket that is bound to the path. */
+static int bind_to(const char *path)
 {
     struct sockaddr_un address;
 
+    set_path(&address, path);
+
     /* socket: an endpoint of this family, so far without an address. */
-    int listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (listen_fd == -1) {
-        return give_up(-1, "socket", name);
-    }
-    say("socket(AF_UNIX, SOCK_STREAM) = %d", listen_fd);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    check(fd, "socket(AF_UNIX, SOCK_STREAM)");
 
-    /* bind: makes the socket file that clients connect to, for the owner
-     * alone. One that a killed server has left is replaced. */
-    if (unix_address(name, &address) == -1) {
-        return give_up(listen_fd, "bind", name);
+    /* bind: makes the socket file that clients connect to, and umask has it
+     * made for the owner alone. */
+    (void)umask(S_IRWXG | S_IRWXO); /* always succeeds */
+    int result = bind(fd, (struct sockaddr *)&address, sizeof address);
+    if (result == -1 && errno == EADDRINUSE) {
+        tell(result, "bind(%d, %s)", fd, path);
+        remove_left_over(&address);
+        result = bind(fd, (struct sockaddr *)&address, sizeof address);
     }
-    umask(S_IRWXG | S_IRWXO);
-    int bound = bind_path(listen_fd, &address, name);
-    if (bound == -1 && errno == EADDRINUSE) {
-        say("bind(%d, %s) = -1, it is taken: does a server have it?", listen_fd,
-            name);
-        if (remove_stale_socket(&address) == 0) {
-            bound = bind_path(listen_fd, &address, name);
-        }
-    }
-    if (bound == -1) {
-        return give_up(listen_fd, "bind", name);
-    }
-    say("bind(%d, %s) = 0", listen_fd, name);
-
-    /* listen: from now on the kernel completes connections and queues them
-     * for accept. A listening socket itself never carries data. */
-    if (listen(listen_fd, BACKLOG) == -1) {
-        return give_up(listen_fd, "listen", name);
-    }
-    say("listen(%d, %d) = 0", listen_fd, BACKLOG);
-
-    announce("ready on %s", name);
-    return listen_fd;
+    check(result, "bind(%d, %s)", fd, path);
+    own_path(path, -1);
+    return fd;
 }
 
-/* Waits for the next client. Returns its connected socket, and its address
- * as text in `peer`; or -1 when it is worth trying again. */
-static int accept_client(int listen_fd, const char *name, char *peer,
-                         size_t peer_size)
+/* The child: answers one client until it has finished sending. */
+static void serve(int conn_fd, const char *reply)
 {
-    const struct timespec retry_pause = {0, RETRY_PAUSE};
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
+    static char buffer[64 * 1024]; /* more gains no speed */
 
-    say("accept(%d) waits for a client", listen_fd);
-    int conn_fd = accept(listen_fd, (struct sockaddr *)&address, &size);
-    if (conn_fd == -1) {
-        if (errno == EINTR) {
-            return -1;
-        }
-        /* The client has gone already: the next one, please. Or descriptors
-         * or memory are short, which passes; the pause keeps that from being
-         * a busy loop. */
-        warn("accept %s", name);
-        if (errno != ECONNABORTED) {
-            nanosleep(&retry_pause, NULL); /* may end early: no matter */
-        }
-        return -1;
-    }
-    address_text((struct sockaddr *)&address, size, peer, peer_size);
-    say("accept(%d) = %d, client %s", listen_fd, conn_fd, peer);
-    return conn_fd;
-}
-
-/* Answers one client until it has finished sending. Returns the child's exit
- * status: EXIT_SUCCESS when the client was served to the end. */
-static int serve(int conn_fd, const char *peer, const char *reply)
-{
-    static char buffer[BUFFER_SIZE];
-    struct tally reads = {.payload_shown = true};
-    struct tally writes = {.payload_shown = reply != NULL};
-    int status = EXIT_FAILURE;
-
+    say("read(%d) waits for the client", conn_fd);
     for (;;) {
-        /* read: waits for the client, and takes what has come by now: a part
-         * of a message, or several messages. */
-        ssize_t nread = read(conn_fd, buffer, sizeof buffer);
-        if (nread == -1 && errno == EINTR) {
+        /* read: takes what has come by now, a part of a message or several.
+         * 0 is the end of file: the client has finished sending. */
+        ssize_t size = read(conn_fd, buffer, sizeof buffer);
+        if (size == -1 && errno == EINTR)
             continue;
-        }
-        if (nread == -1) {
-            warn("read %s", peer);
+        tell_data("read", conn_fd, NULL, size, buffer);
+        if (size <= 0)
             break;
-        }
-        if (nread == 0) {
-            say("read(%d) = 0, end of file: the client has finished sending",
-                conn_fd);
-            status = EXIT_SUCCESS;
-            break;
-        }
-        say_data(&reads, "read", conn_fd, buffer, (size_t)nread);
 
         /* write: waits while the client does not read its answers. */
-        const char *answer = reply == NULL ? buffer : reply;
-        size_t size = reply == NULL ? (size_t)nread : strlen(reply);
-        if (write_all(conn_fd, answer, size, &writes) == -1) {
-            warn("write %s", peer);
+        int result = reply == NULL ? write_all(conn_fd, buffer, (size_t)size)
+                                   : write_line(conn_fd, reply);
+        if (result == -1)
             break;
-        }
     }
 
     /* close: the client reads its last answers, and then end of file. */
-    close(conn_fd); /* can fail for a wrong descriptor only */
-    say("close(%d) = 0; reads: %lu, %llu bytes; writes: %lu, %llu bytes",
-        conn_fd, reads.calls, reads.bytes, writes.calls, writes.bytes);
-    return status;
+    tell_totals();
+    int result = close(conn_fd);
+    tell(result, "close(%d)", conn_fd);
 }
+
+/* Being called is enough: it interrupts accept when a child has ended. */
+static void on_child_end(int signal_number)
+{
+    (void)signal_number;
+}
+
+static const char usage[] =
+    "usage: unix_server [-hq] [-n COUNT] [PATH [REPLY]]\n"
+    "  PATH      the socket file (default: /tmp/unix_pair.socket)\n"
+    "  REPLY     the answer to every read (default: what was read)\n"
+    "  -n COUNT  exit after COUNT clients\n";
 
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"/tmp/unix_pair.socket", NULL};
-    unsigned long count = 0;
-    char peer[ADDRESS_SIZE];
+    const struct sigaction child_end = {.sa_handler = on_child_end};
+    unsigned long count = 0; /* clients until the end; 0: no end */
+    long running = 0;        /* children that serve a client */
 
-    start_program("unix_server", PATHS);
-    read_arguments(argc, argv, usage, operands, 2, &count);
-    start_cleanup();
+    start_program("unix_server");
+    while (next_option(argc, argv, ":hqn:", usage) != -1)
+        count = number(optarg, 1, 1000000000, "COUNT");
+    read_operands(argc, argv, operands, 2);
 
-    const char *name = operands[0];
-    int listen_fd = listen_on(name);
-    if (listen_fd == -1) {
-        give_hint(errno);
-        return EXIT_FAILURE;
-    }
-    char *reply = operands[1] == NULL ? NULL : make_line(operands[1]);
+    /* Without this, a write to a client that has gone would end the program
+     * by SIGPIPE; so it fails, with EPIPE. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigaction(SIGCHLD, &child_end, NULL);
 
-    /* Ends after COUNT clients (-n); waits while too many are served. */
-    while (wait_for_place(count)) {
-        int conn_fd = accept_client(listen_fd, name, peer, sizeof peer);
+    const char *path = operands[0];
+    int listen_fd = bind_to(path);
+
+    /* listen: from now on the kernel completes connections, and queues them
+     * for accept. A listening socket itself never carries data. */
+    int result = listen(listen_fd, BACKLOG);
+    check(result, "listen(%d, %d)", listen_fd, BACKLOG);
+    announce("ready on %s", path);
+
+    for (unsigned long accepted = 0; count == 0 || accepted < count;) {
+        int conn_fd;
+
+        /* accept: takes the next connection from the queue, or waits for one.
+         * waitpid: collects children that have ended, or else they stayed as
+         * zombies; while too many are running, it waits for one. */
+        say("accept(%d) waits for a client", listen_fd);
+        do {
+            while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
+                running--;
+            conn_fd = accept(listen_fd, NULL, NULL);
+        } while (conn_fd == -1 && errno == EINTR);
+        tell(conn_fd, "accept(%d)", listen_fd);
         if (conn_fd == -1) {
+            wait_a_moment(); /* descriptors may be short */
             continue;
         }
-        /* fork: the child serves this client, the parent accepts the next. A
-         * child that ended before own_child() notes it would not be counted:
-         * until then its signal waits. */
-        hold_signals();
+
+        /* fork: the child serves this client, the parent accepts the next.
+         * Both have both sockets, and close the one that they don't use. */
         pid_t child = fork();
+        tell(child, "fork()");
         if (child == 0) {
-            release_signals();
-            name_process();
-            close(listen_fd);
-            say("close(%d) = 0, the parent accepts", listen_fd);
-            _exit(serve(conn_fd, peer, reply));
+            result = close(listen_fd);
+            tell(result, "close(%d)", listen_fd);
+            serve(conn_fd, operands[1]);
+            _exit(0); /* exit() is for the parent */
         }
         if (child != -1) {
-            own_child(child);
+            accepted++;
+            running++;
         }
-        release_signals();
-        if (child == -1) {
-            warn("fork for %s", peer);
-        } else {
-            say("fork() = %ld, a child that serves it", (long)child);
-        }
-        close(conn_fd); /* the child has a copy */
-        say("close(%d) = 0, %s", conn_fd,
-            child == -1 ? "this client is dropped" : "the child serves");
+        result = close(conn_fd);
+        tell(result, "close(%d)", conn_fd);
     }
 
-    remove_path(); /* while the socket is ours, so is the path */
-    close(listen_fd);
-    say("close(%d) = 0; clients served: %lu", listen_fd, count);
-    free(reply);
-    return EXIT_SUCCESS;
+    /* unlink: before close, or the path may be another server's already. */
+    if (disown_path()) {
+        result = unlink(path);
+        tell(result, "unlink(%s)", path);
+    }
+    result = close(listen_fd);
+    tell(result, "close(%d)", listen_fd);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
+    }
+    return 0;
 }
