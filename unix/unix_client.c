@@ -101,9 +101,11 @@ static bool send_input(int fd)
             if (size == -1 && (errno == EAGAIN || errno == EINTR))
                 continue;
             tell_data("write", fd, NULL, size, unsent);
-            if (size == -1)
+            if (size == -1) {
                 give_hint(errno);
-            is_open = size != -1;
+                is_open = false;
+                break;
+            }
             unsent += size;
             unsent_size -= (size_t)size;
         }
