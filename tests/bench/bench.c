@@ -53,7 +53,7 @@ static size_t message_size, message_count, flying; /* the arguments */
 
 static _Noreturn void fail(const char *problem)
 {
-    fprintf(stderr, "%s\n", problem);
+    (void)fprintf(stderr, "%s\n", problem);
     exit(EXIT_FAILURE);
 }
 
@@ -114,6 +114,10 @@ static bool write_all(int fd, const char *data, size_t size)
     return true;
 }
 
+/*
+ * The bare loops.
+ */
+
 /* Until end of file, or an error. */
 static void copy_all(int from_fd, int to_fd)
 {
@@ -127,8 +131,8 @@ static void copy_all(int from_fd, int to_fd)
 static double copy(void)
 {
     copy_all(STDIN_FILENO, STDOUT_FILENO);
-    shutdown(STDOUT_FILENO, SHUT_WR); /* of a pipe, the exit is the end */
-    exit(EXIT_SUCCESS);               /* nothing to say, as servers */
+    (void)shutdown(STDOUT_FILENO, SHUT_WR); /* a pipe is closed by the exit */
+    exit(EXIT_SUCCESS);                     /* nothing is measured here */
 }
 
 static double serve_by_fork(void)
@@ -141,7 +145,8 @@ static double serve_by_fork(void)
             copy_all(client_fd, client_fd);
             _exit(EXIT_SUCCESS);
         }
-        close(client_fd);
+        if (close(client_fd) == -1)
+            die("close");
     }
 }
 
@@ -159,7 +164,8 @@ static double serve_by_events(void)
                 continue;
             ssize_t size = read(watched[i].fd, buffer, sizeof buffer);
             if (size <= 0 || !write_all(watched[i].fd, buffer, (size_t)size)) {
-                close(watched[i].fd);
+                if (close(watched[i].fd) == -1)
+                    die("close");
                 watched[i] = watched[--count];
             }
         }
@@ -205,6 +211,10 @@ static double have_child(void)
     return now() - start;
 }
 
+/*
+ * The client that measures.
+ */
+
 /* Makes what is sent: bytes in no order, the same in each run. Wherever in
  * the first PERIOD one begins, MESSAGE_MAX of them follow. */
 static void prepare(void)
@@ -212,7 +222,7 @@ static void prepare(void)
     for (size_t i = 0; i < PERIOD; i++)
         pattern[i] = (char)(rand() >> 7);
     memcpy(pattern + PERIOD, pattern, MESSAGE_MAX);
-    alarm(PATIENCE);
+    (void)alarm(PATIENCE);
 }
 
 /* The message of this number. */
@@ -237,19 +247,25 @@ static void receive_message(int socket_fd, size_t room, size_t number)
         fail("a message did not come back as it was sent");
 }
 
-/* All messages up to end of file: in what pieces, nobody knows. */
-static void receive_stream(int fd)
+/* All messages up to end of file: in what pieces, nobody knows. Returns when
+ * the last byte has come. */
+static double receive_stream(int fd)
 {
+    const size_t volume = message_count * message_size;
     size_t received = 0;
+    double end = 0;
     ssize_t size;
 
     while ((size = read(fd, buffer, sizeof buffer)) > 0) {
         if (memcmp(buffer, pattern + received % PERIOD, (size_t)size) != 0)
             fail("other bytes came back than were sent");
         received += (size_t)size;
+        if (received == volume)
+            end = now();
     }
-    if (size == -1 || received != message_count * message_size)
+    if (size == -1 || received != volume)
         fail("not as many bytes came back as were sent");
+    return end;
 }
 
 /* Sends from a process of its own: no direction waits for the other. */
@@ -257,19 +273,20 @@ static double stream(void)
 {
     prepare();
     /* A byte there and back: then all have started. */
-    if (!write_all(STDOUT_FILENO, "", 1) || read(STDIN_FILENO, buffer, 1) != 1)
+    if (!write_all(STDOUT_FILENO, "?", 1) ||
+        read(STDIN_FILENO, buffer, 1) != 1 || buffer[0] != '?')
         fail("the first byte did not come back");
     double start = now();
     pid_t child = fork_or_die();
     if (child == 0) {
         for (size_t i = 0; i < message_count; i++)
             send_message(STDOUT_FILENO, i);
-        shutdown(STDOUT_FILENO, SHUT_WR);
+        (void)shutdown(STDOUT_FILENO, SHUT_WR); /* fails for a pipe */
         _exit(EXIT_SUCCESS);
     }
-    close(STDOUT_FILENO);
-    receive_stream(STDIN_FILENO);
-    double end = now();
+    if (close(STDOUT_FILENO) == -1)
+        die("close");
+    double end = receive_stream(STDIN_FILENO);
     wait_for(child);
     return end - start;
 }
@@ -319,13 +336,12 @@ static double make_connections(void)
         }
         for (size_t i = 0; i < flying; i++) {
             receive_message(fds[i], message_size, i);
-            shutdown(fds[i], SHUT_WR);
+            if (shutdown(fds[i], SHUT_WR) == -1)
+                die("shutdown");
         }
-        for (size_t i = 0; i < flying; i++) {
-            if (read(fds[i], buffer, 1) != 0)
-                fail("a connection has no end");
-            close(fds[i]);
-        }
+        for (size_t i = 0; i < flying; i++)
+            if (read(fds[i], buffer, 1) != 0 || close(fds[i]) == -1)
+                fail("a connection does not end well");
     }
     return now() - start;
 }
@@ -355,7 +371,7 @@ int main(int argc, char *argv[])
         *numbers[i - 2] = strtoul(argv[i], NULL, 10);
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
         if (argc > 1 && strcmp(argv[1], tasks[i].name) == 0) {
-            fprintf(stderr, "%.9f\n", tasks[i].run());
+            (void)fprintf(stderr, "%.9f\n", tasks[i].run());
             return EXIT_SUCCESS;
         }
     }

@@ -12,6 +12,7 @@
 # BENCH_DOCS=docs   writes the table into docs/performance.md, too, between its
 #                   two marks, and the figure beside it
 # BENCH_CHECK=PAGE  fails unless the table in this page has the same rows
+import contextlib
 import datetime
 import itertools
 import os
@@ -54,14 +55,12 @@ guard = subprocess.Popen(
     stdin=PIPE, preexec_fn=os.setpgrp)
 paths = (f"{scratch}/{number}" for number in itertools.count())
 fifo = next(paths)
-started = []
 
 
 def start(*command, **streams):
-    started.append(subprocess.Popen(
+    return subprocess.Popen(
         list(map(str, command)), text=True,
-        preexec_fn=lambda: os.setpgid(0, guard.pid), **streams))
-    return started[-1]
+        preexec_fn=lambda: os.setpgid(0, guard.pid), **streams)
 
 
 # A place is a path, or 127.0.0.1 and a port. This one is for a new server.
@@ -189,9 +188,9 @@ def piped(*commands):
 
 
 def bare_client(place):
-    server = connect(place)
-    return [start(tool, "copy", stdin=PIPE, stdout=server),
-            start(tool, "copy", stdin=server, stdout=PIPE)]
+    with connect(place) as server:
+        return [start(tool, "copy", stdin=PIPE, stdout=server),
+                start(tool, "copy", stdin=server, stdout=PIPE)]
 
 
 # A row of the table. The known contestants stand in a column of their own.
@@ -302,10 +301,10 @@ def cells(row, name):
 def make_table(count):
     cpus = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*: (.*)|$", cpus)[1]
-    kind = "quick run, not to compare," if QUICK else "full run"
+    kind = "quick, not to compare" if QUICK else "full"
     lines = [f"Measured on {datetime.date.today()} with {os.cpu_count()} "
-             f"processors ({model}), Linux {os.uname().release}; a {kind} of "
-             f"{count} rounds.", "",
+             f"processors ({model}), Linux {os.uname().release}. The run: "
+             f"{kind}, rounds: {count}.", "",
              "| what | ours | bare loop | ratio | known | ratio |",
              "|---|--:|--:|--:|--:|--:|"]
     if "beside" in programs:
@@ -367,5 +366,6 @@ try:
     main()
 finally:
     guard.communicate()
-    for process in started:
-        process.wait()
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
