@@ -15,8 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../common/address.h"
-#include "../common/story.h"
+#include "../common/helper.h"
 
 enum { TRIES = 100 }; /* how often others may remove what we found */
 
@@ -39,9 +38,9 @@ static void print_all(int fd)
     } while (size != 0);
 }
 
-static const char usage[] =
-    "usage: fifo_reader [-hq] [PATH]\n"
-    "  PATH      the FIFO, made if need be (default: /tmp/fifo_pair.fifo)\n";
+static const char usage[] = "usage: fifo_reader [-hq] [PATH]\n"
+                            "  PATH      the FIFO, made if need be (default: "
+                            "/tmp/fifo_pair.fifo)\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
 {
@@ -49,7 +48,7 @@ int main(int argc, char *argv[])
     int fd = -1;
 
     start_program("fifo_reader");
-    while (next_option(argc, argv, ":hq", usage) != -1)
+    while (next_option(argc, argv, "hq", usage) != -1)
         continue;
     read_operands(argc, argv, &path, 1);
 
@@ -81,7 +80,7 @@ int main(int argc, char *argv[])
         int result = unlink(path);
         tell(result, "unlink(%s)", path);
     }
-    wait_a_moment();
+    wait_a_moment(20);
     print_all(fd);
 
     tell_totals();

@@ -16,8 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../common/address.h"
-#include "../common/story.h"
+#include "../common/helper.h"
 
 enum { TRIES = 100 }; /* how often others may remove what we found */
 
@@ -43,7 +42,7 @@ static const char usage[] =
     "usage: fifo_writer [-hq] [PATH [MESSAGE]]\n"
     "  PATH      the FIFO, made if need be (default: /tmp/fifo_pair.fifo)\n"
     "  MESSAGE   the text to write, or - to write standard input\n"
-    "            (default: Hello, reader!)\n";
+    "            (default: Hello, reader!)\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
 {
@@ -51,7 +50,7 @@ int main(int argc, char *argv[])
     int fd = -1;
 
     start_program("fifo_writer");
-    while (next_option(argc, argv, ":hq", usage) != -1)
+    while (next_option(argc, argv, "hq", usage) != -1)
         continue;
     read_operands(argc, argv, operands, 2);
     const char *path = operands[0];

@@ -17,8 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../common/address.h"
-#include "../common/story.h"
+#include "../common/helper.h"
 
 enum { BUFFER_SIZE = 64 * 1024 }; /* bytes per read: more gains no speed */
 
@@ -132,7 +131,7 @@ static const char usage[] =
     "  HOST      the server's name or address (default: 127.0.0.1)\n"
     "  PORT      its port (default: 12345)\n"
     "  MESSAGE   the text to send, or - to send standard input\n"
-    "            (default: Hello, server!)\n";
+    "            (default: Hello, server!)\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
 {
@@ -140,7 +139,7 @@ int main(int argc, char *argv[])
     bool is_sent;
 
     start_program("tcp_client");
-    while (next_option(argc, argv, ":hq", usage) != -1) {
+    while (next_option(argc, argv, "hq", usage) != -1) {
     }
     read_operands(argc, argv, operands, 3);
 

@@ -17,8 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../common/address.h"
-#include "../common/story.h"
+#include "../common/helper.h"
 
 enum { BACKLOG = 128 };     /* clients that may wait for accept */
 enum { CLIENTS_MAX = 256 }; /* clients that are served at a time */
@@ -96,17 +95,17 @@ static const char usage[] =
     "  HOST      the address to listen on (default: 127.0.0.1)\n"
     "  PORT      its port; 0: the kernel chooses one (default: 12345)\n"
     "  REPLY     the answer to every read (default: what was read)\n"
-    "  -n COUNT  exit after COUNT clients\n";
+    "  -n COUNT  exit after COUNT clients\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", NULL};
     const struct sigaction child_end = {.sa_handler = on_child_end};
-    unsigned long count = 0; /* clients until the end; 0: no end */
-    long running = 0;        /* children that serve a client */
+    long count = 0;   /* clients until the end; 0: no end */
+    long running = 0; /* children that serve a client */
 
     start_program("tcp_server");
-    while (next_option(argc, argv, ":hqn:", usage) != -1)
+    while (next_option(argc, argv, "hqn:", usage) != -1)
         count = number(optarg, 1, 1000000000, "COUNT");
     read_operands(argc, argv, operands, 3);
 
@@ -126,7 +125,7 @@ int main(int argc, char *argv[])
     check(result, "listen(%d, %d)", listen_fd, BACKLOG);
     announce_ready(listen_fd);
 
-    for (unsigned long accepted = 0; count == 0 || accepted < count;) {
+    for (long accepted = 0; count == 0 || accepted < count;) {
         struct sockaddr_storage address;
         socklen_t size = sizeof address;
         char peer[ADDRESS_SIZE];
@@ -143,7 +142,7 @@ int main(int argc, char *argv[])
         } while (conn_fd == -1 && errno == EINTR);
         if (conn_fd == -1) {
             tell(conn_fd, "accept(%d)", listen_fd);
-            wait_a_moment(); /* descriptors may be short */
+            wait_a_moment(200); /* descriptors may be short for long */
             continue;
         }
         address_text((struct sockaddr *)&address, size, peer);

@@ -22,8 +22,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "../common/address.h"
-#include "../common/story.h"
+#include "../common/helper.h"
 
 enum {
     BUFFER_SIZE = 64 * 1024, /* a datagram is smaller: none is cut */
@@ -107,7 +106,7 @@ static const char usage[] =
     "  HOST      the server's name or address (default: 127.0.0.1)\n"
     "  PORT      its port (default: 12345)\n"
     "  MESSAGE   the datagram to send, or - to send each line of standard\n"
-    "            input as one (default: Hello, server!)\n";
+    "            input as one (default: Hello, server!)\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
 {
@@ -117,7 +116,7 @@ int main(int argc, char *argv[])
     ssize_t size;
 
     start_program("udp_client");
-    while (next_option(argc, argv, ":hq", usage) != -1)
+    while (next_option(argc, argv, "hq", usage) != -1)
         continue;
     read_operands(argc, argv, operands, 3);
 

@@ -18,8 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../common/address.h"
-#include "../common/story.h"
+#include "../common/helper.h"
 
 enum { BUFFER_SIZE = 64 * 1024 }; /* a datagram is smaller: none is cut */
 
@@ -56,16 +55,16 @@ static const char usage[] =
     "  HOST      the address to receive at (default: 127.0.0.1)\n"
     "  PORT      its port; 0: the kernel chooses one (default: 12345)\n"
     "  REPLY     the answer to every datagram (default: the same)\n"
-    "  -n COUNT  exit after COUNT datagrams\n";
+    "  -n COUNT  exit after COUNT datagrams\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", NULL};
     static char buffer[BUFFER_SIZE];
-    unsigned long count = 0; /* datagrams until the end; 0: no end */
+    long count = 0; /* datagrams until the end; 0: no end */
 
     start_program("udp_server");
-    while (next_option(argc, argv, ":hqn:", usage) != -1)
+    while (next_option(argc, argv, "hqn:", usage) != -1)
         count = number(optarg, 1, 1000000000, "COUNT");
     read_operands(argc, argv, operands, 3);
     const char *reply = operands[2];
@@ -80,7 +79,7 @@ int main(int argc, char *argv[])
     freeaddrinfo(list);
     announce_ready(fd);
 
-    for (unsigned long answered = 0; count == 0 || answered < count;) {
+    for (long answered = 0; count == 0 || answered < count;) {
         struct sockaddr_storage client;
         socklen_t client_size = sizeof client;
         char peer[ADDRESS_SIZE] = "";
@@ -95,7 +94,7 @@ int main(int argc, char *argv[])
         } while (size == -1 && errno == EINTR);
         if (size == -1) {
             tell(size, "recvfrom(%d)", fd);
-            wait_a_moment(); /* memory may be short */
+            wait_a_moment(200); /* memory may be short for long */
             continue;
         }
         address_text((struct sockaddr *)&client, client_size, peer);

@@ -17,17 +17,24 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../common/address.h"
-#include "../common/story.h"
+#include "../common/helper.h"
 
 enum { BUFFER_SIZE = 64 * 1024 }; /* bytes per read: more gains no speed */
 
 /* Returns a socket that is connected to the path. */
 static int connect_to(const char *path)
 {
-    struct sockaddr_un address;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t size = strlen(path);
 
-    set_path(&address, path);
+    /* The address is the path. One that does not fit is refused: if it were
+     * cut, it would be another path. */
+    if (size == 0 || size >= sizeof address.sun_path) {
+        announce("PATH must have 1 to %zu bytes, not %zu",
+                 sizeof address.sun_path - 1, size);
+        give_up(ENAMETOOLONG);
+    }
+    memcpy(address.sun_path, path, size);
 
     /* socket: an endpoint of this family, so far without an address. */
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -121,7 +128,7 @@ static const char usage[] =
     "usage: unix_client [-hq] [PATH [MESSAGE]]\n"
     "  PATH      the server's socket file (default: /tmp/unix_pair.socket)\n"
     "  MESSAGE   the text to send, or - to send standard input\n"
-    "            (default: Hello, server!)\n";
+    "            (default: Hello, server!)\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
 {
@@ -129,7 +136,7 @@ int main(int argc, char *argv[])
     bool is_sent;
 
     start_program("unix_client");
-    while (next_option(argc, argv, ":hq", usage) != -1) {
+    while (next_option(argc, argv, "hq", usage) != -1) {
     }
     read_operands(argc, argv, operands, 2);
 

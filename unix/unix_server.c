@@ -12,14 +12,14 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../common/address.h"
-#include "../common/story.h"
+#include "../common/helper.h"
 
 enum { BACKLOG = 128 };     /* clients that may wait for accept */
 enum { CLIENTS_MAX = 256 }; /* clients that are served at a time */
@@ -28,10 +28,9 @@ enum { CLIENTS_MAX = 256 }; /* clients that are served at a time */
  * has left it; ends the program if it is not a socket at all. */
 static void remove_left_over(const struct sockaddr_un *address)
 {
-    const char *path = address->sun_path;
     struct stat file;
 
-    if (lstat(path, &file) == 0 && !S_ISSOCK(file.st_mode))
+    if (lstat(address->sun_path, &file) == 0 && !S_ISSOCK(file.st_mode))
         give_up(ENOTSOCK);
 
     /* connect, with a socket of the other type, does not disturb a server:
@@ -39,10 +38,10 @@ static void remove_left_over(const struct sockaddr_un *address)
     int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
     check(fd, "socket(AF_UNIX, SOCK_DGRAM)");
     int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
-    tell(result, "connect(%d, %s)", fd, path);
+    tell(result, "connect(%d, %s)", fd, address->sun_path);
     if (result == -1 && errno == ECONNREFUSED) {
-        result = unlink(path);
-        check(result, "unlink(%s)", path);
+        result = unlink(address->sun_path);
+        check(result, "unlink(%s)", address->sun_path);
     }
     result = close(fd);
     tell(result, "close(%d)", fd);
@@ -51,9 +50,17 @@ static void remove_left_over(const struct sockaddr_un *address)
 /* Returns a socket that is bound to the path. */
 static int bind_to(const char *path)
 {
-    struct sockaddr_un address;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t size = strlen(path);
 
-    set_path(&address, path);
+    /* The address is the path. One that does not fit is refused: if it were
+     * cut, it would be another path. */
+    if (size == 0 || size >= sizeof address.sun_path) {
+        announce("PATH must have 1 to %zu bytes, not %zu",
+                 sizeof address.sun_path - 1, size);
+        give_up(ENAMETOOLONG);
+    }
+    memcpy(address.sun_path, path, size);
 
     /* socket: an endpoint of this family, so far without an address. */
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -112,17 +119,17 @@ static const char usage[] =
     "usage: unix_server [-hq] [-n COUNT] [PATH [REPLY]]\n"
     "  PATH      the socket file (default: /tmp/unix_pair.socket)\n"
     "  REPLY     the answer to every read (default: what was read)\n"
-    "  -n COUNT  exit after COUNT clients\n";
+    "  -n COUNT  exit after COUNT clients\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"/tmp/unix_pair.socket", NULL};
     const struct sigaction child_end = {.sa_handler = on_child_end};
-    unsigned long count = 0; /* clients until the end; 0: no end */
-    long running = 0;        /* children that serve a client */
+    long count = 0;   /* clients until the end; 0: no end */
+    long running = 0; /* children that serve a client */
 
     start_program("unix_server");
-    while (next_option(argc, argv, ":hqn:", usage) != -1)
+    while (next_option(argc, argv, "hqn:", usage) != -1)
         count = number(optarg, 1, 1000000000, "COUNT");
     read_operands(argc, argv, operands, 2);
 
@@ -140,7 +147,7 @@ int main(int argc, char *argv[])
     check(result, "listen(%d, %d)", listen_fd, BACKLOG);
     announce("ready on %s", path);
 
-    for (unsigned long accepted = 0; count == 0 || accepted < count;) {
+    for (long accepted = 0; count == 0 || accepted < count;) {
         int conn_fd;
 
         /* accept: takes the next connection from the queue, or waits for one.
@@ -154,7 +161,7 @@ int main(int argc, char *argv[])
         } while (conn_fd == -1 && errno == EINTR);
         tell(conn_fd, "accept(%d)", listen_fd);
         if (conn_fd == -1) {
-            wait_a_moment(); /* descriptors may be short */
+            wait_a_moment(200); /* descriptors may be short for long */
             continue;
         }
 
@@ -163,6 +170,7 @@ int main(int argc, char *argv[])
         pid_t child = fork();
         tell(child, "fork()");
         if (child == 0) {
+            (void)disown_path(); /* it is the parent's to remove */
             result = close(listen_fd);
             tell(result, "close(%d)", listen_fd);
             serve(conn_fd, operands[1]);
