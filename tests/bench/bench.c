@@ -141,12 +141,13 @@ static double serve_by_fork(void)
         die("signal"); /* ignored: the kernel takes away children that end */
     for (;;) {
         int client_fd = accept_client();
-        if (fork_or_die() == 0) {
+        pid_t child = fork_or_die();
+        if (child == 0)
             copy_all(client_fd, client_fd);
-            _exit(EXIT_SUCCESS);
-        }
-        if (close(client_fd) == -1)
+        if (close(client_fd) == -1) /* sooner than by the child's exit */
             die("close");
+        if (child == 0)
+            _exit(EXIT_SUCCESS);
     }
 }
 
