@@ -1,16 +1,17 @@
 #!/bin/sh
 #
 # demo.sh - installs what is missing, builds, and plays all four pairs: both
-# sides' stories in the order in which they happen. Takes no arguments, works
-# from any folder, and leaves nothing behind but build/.
+# sides' stories in the order in which they happen. On a terminal it stops
+# after each scene until Enter. Takes no arguments, works from any folder, and
+# leaves nothing behind but build/.
 #
-# Each program writes a line of its story with one write(), so both can share
+# Each program writes a line of its story with one write(), so all can share
 # one FIFO, which keeps the lines whole and in order. This script reads them:
-# it shows each line, and starts the second program when the first is ready.
+# it shows each line, and does the next step when a program has said that it
+# is ready for it.
 
 set -eu
 unset CDPATH # it would lead cd astray
-started_in=$(pwd)
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/install.sh
 . tests/install.sh
@@ -24,157 +25,155 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
   left="${escape}[36m" right="${escape}[35m" data="${escape}[1;32m"
 fi
 
-# Shows a line: the first program's at the left, the second's indented. What
-# does not begin with a program's name is data.
+scene() {
+  printf '\n%s%s%s\n\n' "$bold" "$1" "$plain"
+}
+
+# Shows a line, or a command: a client's and the FIFO writer's indented. What
+# names no program is data. A client's hint may name its server, too.
 show() {
   case $1 in
-  "$first: "* | "${first}["*) printf '%s%s%s\n' "$left" "$1" "$plain" ;;
-  "$second: "* | "${second}["*) printf '%s    %s%s\n' "$right" "$1" "$plain" ;;
-  *) printf '%s    standard output: %s%s\n' "$data" "$1" "$plain" ;;
+  *_client* | *fifo_writer*) printf '%s  %s%s\n' "$right" "$1" "$plain" ;;
+  *_server* | *fifo_reader*) printf '%s%s%s\n' "$left" "$1" "$plain" ;;
+  *) printf '%s  %s%s\n' "$data" "$1" "$plain" ;;
   esac
 }
 
-# Shows a command as it could be typed: COLOUR INDENTATION COMMAND...
-show_command() {
-  printf '%s%s$' "$1" "$2"
-  shift 2
-  for word in "$@"; do
-    case $word in
-    -) printf ' - <%s' "$lines" ;;
-    *[!A-Za-z0-9_./:-]*) printf " '%s'" "$word" ;;
-    *) printf ' %s' "$word" ;;
-    esac
-  done
-  printf '%s\n' "$plain"
-}
-
-# Starts the first program of a pair, and waits until the second may come. A
-# server's address is then in $address.
-begin() {
-  first=${1##*/} second=none
-  show_command "$left" '' "$@"
-  "$@" <"$lines" >"$folder/story" 2>&1 &
-  first_process=$!
-  processes=$!
-  exec 3<"$folder/story"
+# Shows what the programs say, until a line matches the pattern; its last word
+# is then in $word.
+show_until() {
   while IFS= read -r line <&3; do
     show "$line"
+    word=${line##* }
+    # shellcheck disable=SC2254 # it is a pattern
     case $line in
-    "$first: ready on "*)
-      address=${line#*: ready on }
-      port=${address##*:}
-      return
-      ;;
-    "$first: open("*" waits for a "*) return ;;
+    $1) return ;;
     esac
   done
-  fail "$first ended before it was ready"
+  exec 3<&-
+  [ "$1" = 'the end' ] || fail "all have ended before one said: $1"
 }
 
-# Shows what comes until all that write into the FIFO have ended.
-show_rest() {
-  while IFS= read -r line <&3; do
-    show "$line"
-  done
+# Starts a program, as its command line says. Its input is empty; or, with -,
+# what is written to descriptor 4. No other program may have that end of it, or
+# else the input would not end.
+start() {
+  show "\$ $1"
+  input=/dev/null
+  [ "${1% -}" = "$1" ] || input=$folder/input
+  eval "exec $1" <"$input" >"$folder/story" 2>&1 3<&- 4>&- &
+  [ -n "$processes" ] || exec 3<"$folder/story"
+  processes="$processes $!"
+  [ "$input" = /dev/null ] || exec 4>"$folder/input"
 }
 
-# Starts the second program, and shows both stories until both have ended.
+# Starts a server, and waits until it waits. Its address is then in $address.
+start_server() {
+  start "$1"
+  server=$!
+  show_until '*: ready on *'
+  address=$word
+  show_until '* waits for a *'
+}
+
+# Shows the rest of a scene, in which all have to end with this status. On a
+# terminal somebody looks at it, until Enter.
 finish() {
-  second=${1##*/} failed=''
-  show_command "$right" '    ' "$@"
-  show_rest &
-  shower=$!
-  exec 4>"$folder/story" 3<&-
-  "$@" <"$lines" >&4 2>&1 4>&- &
-  processes="$first_process $! $shower"
   exec 4>&-
-
-  # If the second fails, the first would wait for another one.
-  if ! wait "$!"; then
-    failed=$second
-    kill "$first_process" 2>/dev/null || true # it may have ended too
-  fi
-  wait "$first_process" 2>/dev/null || failed=${failed:-$first}
-  wait "$shower" || true # fails if nobody reads what we show
+  show_until 'the end'
+  for process in $processes; do
+    status=0
+    wait "$process" || status=$?
+    [ "$status" -eq "$1" ] || fail "a program has ended with status $status"
+  done
   processes=''
-  [ -z "$failed" ] || fail "$failed failed"
+  if [ -t 0 ] && [ -t 1 ]; then
+    printf '\n[Enter]'
+    read -r line || exit 0
+  fi
 }
-
-title() {
-  printf '\n%s%s%s\n%s\n\n' "$bold" "$1" "$plain" "$2"
-}
-
-programs='tcp_server tcp_client udp_server udp_client
-  unix_server unix_client fifo_reader fifo_writer'
 
 install_missing need_build_tools
 printf 'Building in build/ ...\n'
-quietly cmake -S . -B build || fail 'cmake failed'
-# shellcheck disable=SC2086
-quietly cmake --build build --target $programs || fail 'the build failed'
+quietly cmake -S . -B build
+quietly cmake --build build --parallel 2 --target tcp_server tcp_client \
+  udp_server udp_client unix_server unix_client fifo_reader fifo_writer
 
 # A path of its own for everything: UNIX sockets need a short one.
 folder=$(mktemp -d /tmp/demo.XXXXXX)
-lines=$folder/lines
-mkfifo "$folder/story"
-printf '%s\n' 'The first line.' '第二行：你好' 'The third line.' >"$lines"
+mkfifo "$folder/story" "$folder/input"
 
-printf '
-Each scene has a program at the left and one that is started when the first
-is ready, indented. Both tell each system call when it has returned, on
-standard error; what arrives is on standard output.
-'
+printf '\n%s\n' \
+  'Clients are indented. A line without a program is data: standard output.'
 
-title 'TCP: a connection, and a stream of bytes each way' \
-  'Port 0 means any free port. What the client sends comes back.'
-begin build/tcp_server -n 1 127.0.0.1 0
-finish build/tcp_client 127.0.0.1 "$port"
+scene 'TCP: a connection. What the client sends comes back.'
+start_server 'build/tcp_server -n 1 127.0.0.1 0'
+start "build/tcp_client 127.0.0.1 ${address#*:}"
+finish 0
 
-title 'TCP has no messages' \
-  'Three lines are sent. One read takes them all, so one reply goes back.'
-begin build/tcp_server -n 1 127.0.0.1 0 'Hello, client!'
-finish build/tcp_client 127.0.0.1 "$port" -
+scene 'TCP: two clients at once. While one idles, a quiet one is served.'
+start_server 'build/tcp_server -n 2 127.0.0.1 0'
+start "build/tcp_client 127.0.0.1 ${address#*:} -"
+show_until '* waits for input *'
+start "build/tcp_client -q 127.0.0.1 ${address#*:} 'I am the second.'"
+show_until 'I am the second.'
+printf '%s\n' 'I am the first.' >&4
+show_until 'tcp_client: write(*'
+finish 0
 
-title 'UDP: datagrams, without a connection' \
-  'What the client sends comes back.'
-begin build/udp_server -n 1 127.0.0.1 0
-finish build/udp_client 127.0.0.1 "$port"
+scene 'TCP has no messages: one read may take what two writes sent.'
+start_server "build/tcp_server -n 1 127.0.0.1 0 'Hello, client!'"
+kill -s STOP "$server"
+start "build/tcp_client 127.0.0.1 ${address#*:} -"
+printf '%s\n' 'First line.' >&4
+show_until 'tcp_client: write(*'
+printf '%s\n' '第二行。' >&4
+show_until 'tcp_client: write(*'
+kill -s CONT "$server"
+show_until 'Hello, client!'
+finish 0
 
-title 'UDP has messages' \
-  'Three lines are three datagrams, and get three replies.'
-begin build/udp_server -n 3 127.0.0.1 0 'Hello, client!'
-finish build/udp_client 127.0.0.1 "$port" -
+scene 'UDP: datagrams, without a connection. What the client sends comes back.'
+start_server 'build/udp_server -n 1 127.0.0.1 0'
+start "build/udp_client 127.0.0.1 ${address#*:}"
+finish 0
 
-title 'UNIX: a stream within one machine, at a path' \
-  'Nearly the same calls as for TCP; the address is a file.'
-begin build/unix_server -n 1 "$folder/socket"
-finish build/unix_client "$address"
+scene 'UDP asks again when no answer comes: the server is suspended so long.'
+start_server 'build/udp_server -n 2 127.0.0.1 0'
+kill -s STOP "$server"
+start "build/udp_client 127.0.0.1 ${address#*:}"
+show_until '*, try 2 of 3'
+kill -s CONT "$server"
+finish 0
 
-title 'UNIX: bytes pass unchanged' \
-  'Three lines, in English and Chinese, come back as they went.'
-begin build/unix_server -n 1 "$folder/socket"
-finish build/unix_client "$address" -
+scene 'UNIX: nearly the calls of TCP on one machine; the address is a file.'
+start_server "build/unix_server -n 1 $folder/socket"
+start "build/unix_client $address"
+finish 0
 
-title 'FIFO: a named pipe, in one direction, reader first' \
-  'Opening it waits for the other side.'
-begin build/fifo_reader "$folder/fifo"
-finish build/fifo_writer "$folder/fifo"
+scene 'FIFO: a pipe with a name, in one direction. Both wait in open.'
+start "build/fifo_reader $folder/fifo"
+show_until '* waits for a writer'
+start "build/fifo_writer $folder/fifo"
+finish 0
 
-title 'FIFO: writer first' \
-  'The three lines arrive just so.'
-begin build/fifo_writer "$folder/fifo" -
-finish build/fifo_reader "$folder/fifo"
+scene 'The client first: nobody listens there. A hint says what to do.'
+start 'build/tcp_client 127.0.0.1 1'
+finish 1
 
-printf '\n%sNow you, in two terminals%s' "$bold" "$plain"
-[ "$started_in" = "$(pwd)" ] || printf ', both after: cd %s' "$(pwd)"
-printf "
+scene 'The same with UDP: the kernel says that nobody wants the datagram.'
+start 'build/udp_client 127.0.0.1 1'
+finish 1
 
-          first               second
-  TCP     %sbuild/tcp_server%s    %sbuild/tcp_client%s
-  UDP     %sbuild/udp_server%s    %sbuild/udp_client%s
-  UNIX    %sbuild/unix_server%s   %sbuild/unix_client%s
-  FIFO    %sbuild/fifo_reader%s   %sbuild/fifo_writer%s
+scene 'The path is taken: by something that is no socket. It stays as it is.'
+start 'build/unix_server README.md'
+finish 1
 
-Ctrl-C ends a server. With -h each program shows what else it can do.
-" "$left" "$plain" "$right" "$plain" "$left" "$plain" "$right" "$plain" \
-  "$left" "$plain" "$right" "$plain" "$left" "$plain" "$right" "$plain"
+printf '\n%s\n' "Now you, in two terminals, both after: cd $(pwd)
+
+  build/tcp_server    build/tcp_client
+  build/udp_server    build/udp_client
+  build/unix_server   build/unix_client
+  build/fifo_reader   build/fifo_writer
+
+Ctrl-C ends a server. With -h each program shows what else it can do."

@@ -14,6 +14,7 @@ clean_up() {
   trap '' HUP INT PIPE TERM
   for process in $processes; do
     kill "$process" || true # it may have ended by itself
+    kill -s CONT "$process" || true # or may have been stopped
     wait "$process" || true # so that it has gone when this script has
   done 2>/dev/null
   [ -z "$folder" ] || rm -rf "$folder"
