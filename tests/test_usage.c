@@ -1,0 +1,139 @@
+/*
+ * test_usage.c - proves what all eight programs make of their command lines:
+ * help on standard output, with status 0; anything wrong refused, with the
+ * usage on standard error and status 2, before the first system call that is
+ * told; and the defaults that the usage names.
+ */
+#include "harness.h"
+
+#include <fnmatch.h>
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+/* Each with its usage, the defaults that this names in the last operand and
+ * those before, and how these are told. */
+#define INET  "*: 127.0.0.1)*: 12345)*", "getaddrinfo(127.0.0.1, 12345) = 0"
+#define LOCAL "*: /tmp/unix_pair.socket)*", "*(3, /tmp/unix_pair.socket)*"
+#define FIFO  "*: /tmp/fifo_pair.fifo)*", "mkfifo(/tmp/fifo_pair.fifo, 0600)*"
+static const struct {
+    const char *name, *usage, *last, *others, *told;
+} programs[] = {
+    {"tcp_server", "[-hq] [-n COUNT] [HOST [PORT [REPLY]]]", "was read)", INET},
+    {"tcp_client", "[-hq] [HOST [PORT [MESSAGE]]]", "Hello, server!)", INET},
+    {"udp_server", "[-hq] [-n COUNT] [HOST [PORT [REPLY]]]", "the same)", INET},
+    {"udp_client", "[-hq] [HOST [PORT [MESSAGE]]]", "Hello, server!)", INET},
+    {"unix_server", "[-hq] [-n COUNT] [PATH [REPLY]]", "was read)", LOCAL},
+    {"unix_client", "[-hq] [PATH [MESSAGE]]", "Hello, server!)", LOCAL},
+    {"fifo_writer", "[-hq] [PATH [MESSAGE]]", "Hello, reader!)", FIFO},
+    {"fifo_reader", "[-hq] [PATH]", "", FIFO},
+};
+
+/* What programs whose name matches are started with, and how they refuse it:
+ * with what they say, and a status. */
+#define NO_COUNT "COUNT must be a number from 1 to 1000000000, not: "
+#define NO_PORT  "PORT must be a number from * to 65535, not: "
+#define NO_HOST  "HOST must be a name or an address, not: "
+static const struct {
+    const char *who, *arguments, *said;
+    int status;
+} wrong[] = {
+    {"*", "-qx", "unknown option: -x", 2},
+    {"*", "--quiet", "unknown option: --", 2},
+    {"*", "'-\033'", "unknown option: -\\x1b", 2},
+    {"*", "-h >/dev/full", "write(1) = -1 ENOSPC (*", 1},
+    {"*_[!s]*", "-n 1", "unknown option: -n", 2},
+    {"*_server", "-n", "option without its argument: -n", 2},
+    {"*_server", "-n ''", NO_COUNT, 2},
+    {"*_server", "-n 0", NO_COUNT "0", 2},
+    {"*_server", "-n -1", NO_COUNT "-1", 2},
+    {"*_server", "-n 1x", NO_COUNT "1x", 2},
+    {"*_server", "-n 1000000001", NO_COUNT "1000000001", 2},
+    {"*p_*", "127.0.0.1 ''", NO_PORT, 2},
+    {"*p_*", "127.0.0.1 99999", NO_PORT "99999", 2},
+    {"*p_*", "127.0.0.1 65536", NO_PORT "65536", 2},
+    {"*p_*", "127.0.0.1 '1\033'", NO_PORT "1\\x1b", 2},
+    {"*p_*", "127.0.0.1 ' 80'", NO_PORT " 80", 2},
+    {"*p_*", "12345 80", NO_HOST "12345", 2},
+    {"*p_client", "127.0.0.1 0", NO_PORT "0", 2},
+    /* The first operand ends the options, and so does --. */
+    {"*p_*", "127.0.0.1 -1", NO_PORT "-1", 2},
+    {"*p_*", "-- -q -h", NO_PORT "-h", 2},
+    {"[uf]*[ox]_*", "-- -h/x", "*(*-h/x*) = -1 ENOENT (*", 1},
+    /* A path is never cut: that would be another path. */
+    {"unix_*", "''", "PATH has 0 bytes; sun_path holds 1 to 107*", 1},
+    {"unix_*", "\"$(printf %0108d 0)\"",
+     "PATH has 108 bytes*\n*: hint: take a *", 1},
+};
+
+/* The program refuses the arguments; before it has opened anything, if the
+ * status is 2. */
+static struct program *expect_refusal(const char *name, const char *arguments,
+                                      const char *said, int status)
+{
+    struct program *program = start("%s %s", name, arguments);
+
+    expect_status(program, status);
+    expect_printed(program, "");
+    expect_lines(program, formatted("%s: %s", name, said));
+    assert_true(status == 1 ||
+                count_said(program, formatted("%s: *", name)) == 1);
+    return program;
+}
+
+SCENE(wrong_command_lines_are_refused)
+{
+    for (size_t i = 0; i < LENGTH(programs); i++)
+        for (size_t j = 0; j < LENGTH(wrong); j++)
+            if (fnmatch(wrong[j].who, programs[i].name, 0) == 0)
+                (void)expect_refusal(programs[i].name, wrong[j].arguments,
+                                     wrong[j].said, wrong[j].status);
+}
+
+/* The same text for those who err and for those who ask. */
+SCENE(usage_is_printed_whole)
+{
+    for (size_t i = 0; i < LENGTH(programs); i++) {
+        const char *name = programs[i].name;
+        struct program *refused =
+            expect_refusal(name, "m m m m", "one operand too many: m", 2);
+        struct program *help = start("sh -c '%s -qh && %s --help'", name, name);
+        const char *usage = strchr(refused->bytes[ERROR].data, '\n') + 1;
+        const char *pattern = formatted("usage: %s*%s*\n  -q *\n  -h *\n",
+                                        programs[i].others, programs[i].last);
+
+        expect_lines(refused,
+                     formatted("usage: %s %s", name, programs[i].usage));
+        assert_int_equal(fnmatch(pattern, usage, 0), 0);
+        expect_status(help, 0);
+        expect_printed(help, formatted("%s%s", usage, usage));
+        expect_story(help, "");
+    }
+}
+
+/* In a network without addresses, and with a /tmp of their own: the ports and
+ * paths of this machine stay alone. */
+SCENE(defaults_are_used)
+{
+    for (size_t i = 0; i < LENGTH(programs); i++) {
+        struct program *program =
+            start("unshare -rmn sh -c 'exec 8<\"$(command -v %s)\" && mount -t "
+                  "tmpfs none /tmp && /proc/self/fd/8 -h && echo may >&2 && "
+                  "exec /proc/self/fd/8 || echo may not >&2'",
+                  programs[i].name);
+        if (strcmp(expect_said(program, "may*"), "may not") == 0)
+            skip(); /* not allowed, or the program needs something in /tmp */
+        (void)expect_said(
+            program, formatted("%s: %s*", programs[i].name, programs[i].told));
+    }
+}
+
+int main(int argc, char *argv[])
+{
+    const struct CMUnitTest tests[] = {
+        TEST(wrong_command_lines_are_refused),
+        TEST(usage_is_printed_whole),
+        TEST(defaults_are_used),
+    };
+
+    return play_tests("usage", tests, argc, argv);
+}
