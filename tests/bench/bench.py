@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # bench.py - measures the four pairs beside bare loops of the same system
 # calls, and writes one table and one figure.
 #
@@ -41,6 +40,8 @@ TRIPS, CONNECTIONS = (200, 32) if QUICK else (3000, 320)
 
 if len(sys.argv) not in (4, 5):
     sys.exit("usage: bench.py TOOL OUTPUT PROGRAMS [BESIDE]")
+if os.environ.get("BENCH_DOCS") and not shutil.which("gnuplot"):
+    sys.exit("bench: BENCH_DOCS needs gnuplot (Debian: gnuplot-nox)")
 tool, output, *folders = [Path(path).absolute() for path in sys.argv[1:]]
 programs = dict(zip(("ours", "beside"), folders))
 here = Path(__file__).absolute().parent
@@ -211,6 +212,8 @@ def add_sizes(pair, measure, contestants, known={}):
 
 def add_rows():
     quiet = {pair: start_pair(pair, "-q") for pair in ("TCP", "UNIX", "UDP")}
+
+    # Throughput over the size of messages.
     for pair in "TCP", "UNIX":
         python = start_on_socket(new_place(pair), STREAM, sys.executable,
                                  f"{here}/known_server.py")
@@ -225,6 +228,8 @@ def add_rows():
     add_sizes("FIFO", lambda size, who: pipeline(size, BYTES, who), ends,
               {"dd": piped([*dd, f"of={fifo}"], [*dd, f"if={fifo}"])})
     add_sizes("UDP", datagrams, quiet["UDP"])
+
+    # The client programs, from end to end.
     for pair in "TCP", "UNIX":
         places = quiet[pair]
         clients = {"bare loop": partial(bare_client, places["ours"])}
@@ -236,18 +241,24 @@ def add_rows():
         add(f"{pair} client, 256 MiB", "MB/s",
             partial(pipeline, 64 * KIB, 4 * BYTES), clients,
             {"nc -N": piped(nc)} if shutil.which("nc.openbsd") else {})
+
+    # Round trips.
     for pair in "TCP", "UDP", "UNIX":
         kind = DATAGRAM if pair == "UDP" else STREAM
         alone = on_one_processor(start_pair, pair, "-q")
         for label, size in ("1 B", 1), ("1 KiB", KIB):
             add(f"{pair} round trip, {label}", "µs",
                 partial(trips, size, kind), alone)
+
+    # Connections.
     for pair in "TCP", "UNIX":
         events = {"event loop": start_on_socket(new_place(pair), STREAM, tool,
                                                 "events")}
         for at_once in 1, 32:
             add(f"{pair} connections, {at_once} at a time", "/s",
                 partial(connections, at_once), quiet[pair], events)
+
+    # The price of the story, and what a system call and a fork cost.
     told = start_pair("TCP")
     silent = {"with -q": quiet["TCP"]["ours"]}
     add("with the story: TCP, 64 KiB", "MB/s", partial(stream, 64 * KIB),
@@ -300,7 +311,7 @@ def cells(row, name):
 
 def make_table(count):
     cpus = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"model name\s*: (.*)|$", cpus)[1]
+    model = re.search(r"model name\s*: (.*)|$", cpus)[1] or "unknown"
     kind = "quick, not to compare" if QUICK else "full"
     lines = [f"Measured on {datetime.date.today()} with {os.cpu_count()} "
              f"processors ({model}), Linux {os.uname().release}. The run: "
