@@ -66,12 +66,11 @@ static const struct row symbols[] = {
 
 static const char *program = "program";
 static pid_t first_process; /* the lines of a child show its number */
-static bool quiet;
 /* Data to show in the next line; and where the last ones that came are. */
 static const void *payload, *received_data;
 static unsigned long long received, sent; /* bytes */
 static unsigned long in_a_row;
-static bool only_counted;
+static bool quiet, only_counted;
 
 static const char *program_usage;
 static const char *volatile owned_path; /* read by a signal handler */
@@ -117,16 +116,16 @@ static void print_escaped(const char *data, size_t size, int most)
     (void)fprintf(stderr, "%s", size > 0 ? "..." : "");
 }
 
+/* The text of the first row that fits, or of the last row, whose error is 0. */
 static const char *find(const struct row *row, int error)
 {
-    while (row->text != NULL &&
+    while (row->error != 0 &&
            (row->error != error || strstr(program, row->program) == NULL))
         row++;
     return row->text;
 }
 
-/* Whether the story is not told now. A pause ends what was a burst. */
-static bool is_silent(void)
+bool is_silent(void)
 {
     static long long last; /* milliseconds */
     struct timespec time = {0, 0};
@@ -142,9 +141,8 @@ static bool is_silent(void)
 
 void print_line(enum kind kind, long result, const char *format, ...)
 {
-    char text[2 * TEXT_MAX] = "";
+    static char text[2 * TEXT_MAX]; /* static: it begins as an empty one */
     int error = errno;
-    const char *symbol = find(symbols, error);
     va_list arguments;
 
     if (kind != ANNOUNCE && result != -1 && is_silent())
@@ -159,7 +157,8 @@ void print_line(enum kind kind, long result, const char *format, ...)
     (void)fprintf(stderr, ": ");
     print_escaped(text, strlen(text), TEXT_MAX);
     if (result == -1)
-        (void)fprintf(stderr, " = -1 %s (%s)", symbol, strerror(error));
+        (void)fprintf(stderr, " = -1 %s (%s)", find(symbols, error),
+                      strerror(error));
     else if (kind == TELL || kind == CHECK)
         (void)fprintf(stderr, " = %ld", result);
     if (payload != NULL && result != -1) {
@@ -178,6 +177,8 @@ void tell_data(const char *call, int fd, const char *peer, ssize_t result,
 {
     bool is_received = call[0] == 'r';
 
+    if (quiet && result != -1)
+        return;
     if (result == 0 && strcmp(call, "read") == 0) {
         in_a_row = 0;
         say("read(%d) = 0, end of file", fd);
@@ -191,7 +192,7 @@ void tell_data(const char *call, int fd, const char *peer, ssize_t result,
          peer == NULL ? "" : peer);
     payload = NULL;
     received_data = is_received ? data : received_data;
-    if (++in_a_row == IN_A_ROW && !quiet)
+    if (++in_a_row == IN_A_ROW)
         announce("calls that follow are only counted, until there is a pause");
 }
 
@@ -262,15 +263,10 @@ void wait_a_moment(long milliseconds)
 
 /* ---- The command line ---- */
 
-/* announce() what is wrong with it, and end the program. */
-#define refuse(...) (announce(__VA_ARGS__), exit_with_usage())
-
-static _Noreturn void exit_with_usage(void)
-{
-    /* With standard error gone, the status tells alone. */
-    (void)fprintf(stderr, "%s", program_usage);
-    exit(2);
-}
+/* announce() what is wrong with it, and end the program. With standard error
+ * gone, the status tells alone. */
+#define refuse(...)                                                            \
+    (announce(__VA_ARGS__), (void)fputs(program_usage, stderr), exit(2))
 
 int next_option(int argc, char *argv[], const char *letters, const char *usage)
 {

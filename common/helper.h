@@ -62,6 +62,10 @@ void tell_data(const char *call, int fd, const char *peer, ssize_t result,
                const void *data);
 void tell_totals(void);
 
+/* Whether a result would not be told now, unless it is -1: then a text for it
+ * need not be made. A pause ends what was a burst. */
+bool is_silent(void);
+
 /* Prints the hint for an error of errno.h, if this program has one. */
 void give_hint(int error);
 
@@ -127,7 +131,7 @@ struct addrinfo *resolve(const char *host, const char *port, long lowest_port,
                          int type);
 
 /* Writes an address as text: 127.0.0.1:12345 or [::1]:12345. Always numeric:
- * to ask the network for a name could take long. */
+ * to ask the network for a name could take long. Keeps errno. */
 void address_text(const struct sockaddr *address, socklen_t size,
                   char text[ADDRESS_SIZE]);
 
