@@ -2,15 +2,14 @@
  * udp_client.c - sends datagrams to a UDP server and prints the answers.
  *
  * Partner:  udp_server, or nc -ul, or any program that speaks UDP.
- * Calls:    getaddrinfo; then for each question socket, setsockopt, connect,
- *           sendto, recvfrom, close.
+ * Calls:    getaddrinfo, socket, setsockopt, connect, sendto, recvfrom, close.
  * Run:      build/udp_server                       in another terminal, then
  *           build/udp_client
  *           build/udp_client 127.0.0.1 12345 -     to type, until Ctrl-D
  *
- * UDP loses datagrams, doubles them, and changes their order. So the client
- * sends again when no answer comes; and each question has a socket, and so a
- * port, of its own: a late answer does not reach the next question.
+ * UDP loses and doubles datagrams. So a question that gets no answer is sent
+ * again; and each question has a socket, and so a port, of its own: a late
+ * answer does not reach the next one.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -30,15 +29,13 @@ enum {
     PATIENCE = 1,            /* seconds to wait for the answer to each */
 };
 
-/* Asks the server at this address. Returns the size of its answer in bytes; or
- * -1 if there is none, and another address can be tried. */
+/* Asks at one address. Returns the answer's size in bytes, or -1. */
 static ssize_t ask(const struct addrinfo *address, const char *question,
                    size_t size, char answer[BUFFER_SIZE])
 {
     const struct timeval patience = {PATIENCE, 0};
     char server[ADDRESS_SIZE];
     ssize_t received = -1;
-
     /* socket: an endpoint of this family; it will get a port of its own. */
     int fd = socket(address->ai_family, SOCK_DGRAM, 0);
     tell(fd, "socket(%s, SOCK_DGRAM)", family_text(address->ai_family));
