@@ -123,7 +123,7 @@ CONVERSATIONS = [
      "tcp_client 127.0.0.1 {port}", "Hello, client!"),
     ("nc", "tcp_server -n 1 127.0.0.1 0", "",
      "echo 'Hello, server!' | nc -N 127.0.0.1 {port}", "Hello, server!\n"),
-    ("nc", "echo 'Hello, client!' | nc -lNnv 127.0.0.1 0", "one\ntwo\n",
+    ("nc", "echo 'Hello, client!' | nc -lnv 127.0.0.1 0", "one\ntwo\n",
      "printf 'one\\ntwo\\n' | tcp_client 127.0.0.1 {port} -",
      "Hello, client!\n"),
     ("Lua", "lua5.4 server.lua", "Hello, server!\n",
