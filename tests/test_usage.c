@@ -30,19 +30,19 @@ static const struct {
 
 /* What programs whose name matches are started with, and how they refuse it:
  * with what they say, and a status. */
-#define NO_COUNT "COUNT must be a number from 1 to 1000000000, not: "
-#define NO_PORT  "PORT must be a number from * to 65535, not: "
-#define NO_HOST  "HOST must be a name or an address, not: "
+#define NO_OPTION "unknown option, or its argument is missing: "
+#define NO_COUNT  "COUNT must be a number from 1 to 1000000000, not: "
+#define NO_PORT   "PORT must be a number from * to 65535, not: "
 static const struct {
     const char *who, *arguments, *said;
     int status;
 } wrong[] = {
-    {"*", "-qx", "unknown option: -x", 2},
-    {"*", "--quiet", "unknown option: --", 2},
-    {"*", "'-\033'", "unknown option: -\\x1b", 2},
+    {"*", "-qx", NO_OPTION "-x", 2},
+    {"*", "--quiet", NO_OPTION "--", 2},
+    {"*", "'-\033'", NO_OPTION "-\\x1b", 2},
     {"*", "-h >/dev/full", "write(1) = -1 ENOSPC (*", 1},
-    {"*_[!s]*", "-n 1", "unknown option: -n", 2},
-    {"*_server", "-n", "option without its argument: -n", 2},
+    {"*_[!s]*", "-n 1", NO_OPTION "-n", 2},
+    {"*_server", "-n", NO_OPTION "-n", 2},
     {"*_server", "-n ''", NO_COUNT, 2},
     {"*_server", "-n 0", NO_COUNT "0", 2},
     {"*_server", "-n -1", NO_COUNT "-1", 2},
@@ -53,16 +53,16 @@ static const struct {
     {"*p_*", "127.0.0.1 65536", NO_PORT "65536", 2},
     {"*p_*", "127.0.0.1 '1\033'", NO_PORT "1\\x1b", 2},
     {"*p_*", "127.0.0.1 ' 80'", NO_PORT " 80", 2},
-    {"*p_*", "12345 80", NO_HOST "12345", 2},
+    {"*p_*", "12345 80", "HOST must be a name or an address, *: 12345", 2},
     {"*p_client", "127.0.0.1 0", NO_PORT "0", 2},
     /* The first operand ends the options, and so does --. */
     {"*p_*", "127.0.0.1 -1", NO_PORT "-1", 2},
     {"*p_*", "-- -q -h", NO_PORT "-h", 2},
     {"[uf]*[ox]_*", "-- -h/x", "*(*-h/x*) = -1 ENOENT (*", 1},
     /* A path is never cut: that would be another path. */
-    {"unix_*", "''", "PATH has 0 bytes; sun_path holds 1 to 107*", 1},
+    {"unix_*", "''", "PATH must have 1 to 107 bytes, not 0", 1},
     {"unix_*", "\"$(printf %0108d 0)\"",
-     "PATH has 108 bytes*\n*: hint: take a *", 1},
+     "PATH must * 107 bytes, not 108\n*: hint: take a *", 1},
 };
 
 /* The program refuses the arguments; before it has opened anything, if the
