@@ -274,11 +274,10 @@ SCENE(a_silent_server_is_asked_three_times)
     struct program *client = start("udp_client 127.0.0.1 $PORT");
 
     expect_status(client, 1);
-    expect_story(
-        client,
-        with_port(RESOLVED CONNECTED TIMED_OUT("1") TIMED_OUT("2")
-                      TIMED_OUT("3") "udp_client: hint: start udp_server, "
-                                     "check HOST and PORT: no answer came\n"));
+    expect_story(client,
+                 with_port(RESOLVED CONNECTED TIMED_OUT("1") TIMED_OUT(
+                     "2") TIMED_OUT("3") "udp_client: hint: start udp_server, "
+                                         "check HOST: no answer came\n"));
 }
 
 /* ---- Failures: whole stories ---- */
@@ -328,20 +327,19 @@ SCENE(failures_are_told_with_a_hint)
 #define NAMES                                                                  \
     "unshare -rm sh -c 'mount --bind hosts /etc/hosts && exec \"$@\"' sh "
 
-/* both.test is [::1], at a port where nobody listens, and another address. */
+/* two.test is [::1], at a port where nobody listens, and another address. */
 SCENE(a_name_with_several_addresses)
 {
     if (!HAS_IPV6 ||
         system("unshare -rm mount --bind /etc/hosts /etc/hosts") != 0)
         skip();
-    assert_int_equal(system("printf '%s both.test\\n' ::1 127.1.2.3 >hosts"),
-                     0);
+    assert_int_equal(system("printf '%s two.test\\n' ::1 127.1.2.3 >hosts"), 0);
     setenv("PORT", own_port(deaf_datagram("[::1]:0")), 1);
-    struct program *server = start(NAMES "udp_server -n 2 both.test $PORT");
+    struct program *server = start(NAMES "udp_server -n 2 two.test $PORT");
     (void)address_of(server); /* the second: the first one is taken */
 
     /* The second question goes at once to the address that has answered. */
-    struct program *client = start(NAMES "udp_client both.test $PORT -");
+    struct program *client = start(NAMES "udp_client two.test $PORT -");
     type(client, "1\n2\n");
     expect_end(client, 0, "1\n2\n");
     assert_int_equal(count_said(client, "*ECONNREFUSED*"), 1);
@@ -351,7 +349,7 @@ SCENE(a_name_with_several_addresses)
                          "*\nudp_server: ready on 127.1.2.3:N\n");
     assert_int_equal(count_said(server, "*hint*"), 0);
 
-    client = start(NAMES "udp_client both.test $PORT"); /* nobody, now */
+    client = start(NAMES "udp_client two.test $PORT"); /* nobody, now */
     expect_status(client, 1);
     expect_lines(client, "udp_client: recvfrom(3) = -1 ECONNREFUSED (N)\n"
                          "udp_client: close(3) = 0\n"
