@@ -64,8 +64,8 @@ SCENES = (
     ("SIGTERM", "fifo_reader new"),
     ("ENOENT", "fifo_reader no_folder/new"),
     ("ENOENT", "fifo_writer no_folder/new"),
-    ("lstat", "fifo_reader file"),
-    ("lstat", "fifo_writer file"),
+    ("stat(file) = 0", "fifo_reader file"),
+    ("stat(file) = 0", "fifo_writer file"),
 )
 
 # How lines of the story are compared: without words that a C library, or we,
@@ -75,7 +75,7 @@ SAID = (
     (r"^getaddrinfo\(\S+, \d+\) = 0$", "getaddrinfo() = 0"),
     (r"^ready on (.*:\d+)$", r"getsockname(\1) = 0"),
     (r"^(read\(\d+\) = 0), end of file$", r"\1"),
-    (r"^(lstat\(.*\) = 0), not a FIFO of this user$", r"\1"),
+    (r"^(stat\(.*\) = 0), not a FIFO of this user$", r"\1"),
 )
 # How the story has the addresses and descriptors of a trace. Descriptors that
 # are no socket and no file of ours keep their <path>, and so fit no call below:
@@ -102,7 +102,7 @@ CALLS = (
     ("mknod" + PATH + r", S_IFIFO\|(\d+)", r"mkfifo(\1, \2"),
     ("open" + PATH + r", (O_[A-Z]+).*", r"open(\1, \2"),
     ("unlink" + PATH + ".*", r"unlink(\1"),
-    ("(lstat|newfstat)" + PATH + ".*", r"lstat(\2"),
+    ("(lstat|newfstat)" + PATH + ".*", r"stat(\2"),
     ("(read|write)" + DATA, r"\1(\2"),
     ("(recvfrom|sendto)" + DATA + ", 0, (NULL|0x).*", r"\1(\2"),
     ("(recvfrom|sendto)" + DATA + r", 0, (\S+), .*", r"\1(\2, \4"),
@@ -200,7 +200,7 @@ def told_for(text):
 # - calls that a signal has interrupted: the next one has to be the same;
 # - a write that would have to wait, where poll waits (EAGAIN);
 # - what the handler of SIGTERM does, where stdio must not be used;
-# - lstat.
+# - lstat, unless something that is no FIFO is in the way.
 def follow(lines, speaker, made):
     data = awaited = unsaid = story = fault = ""
     in_handler = False
@@ -218,18 +218,18 @@ def follow(lines, speaker, made):
             waits = re.match(r"(\w+\((?!0).+)\) waits for", said)
             if name != speaker or line.find("\n") != len(line) - 1:
                 fault = "no whole line of this process"
-            elif waits:
-                awaited = waits[1]
-            elif re.match(r"\w+\(.*\) = ", said):
+            elif made or re.match(r"\w+\(.*\) = ", said):
                 if said not in (made, made + data, unsaid):
                     fault = "told, but the call was: " + made
                 made = ""
+            elif waits:
+                awaited = waits[1]
         elif text.startswith("+++ killed"):
             story += text
             awaited = made = ""
         elif re.match("--- SIGTERM|rt_sigreturn", text):
             in_handler = text[0] == "-"
-        elif told.startswith("lstat"):
+        elif told.startswith("stat"):
             unsaid = told
         elif told and not in_handler and not made.startswith("getaddrinfo"):
             rows.append("%-76.76s |" % text)
