@@ -41,8 +41,7 @@ static const char *play(void (*act)(void), const char *name, int status)
         end += size;
     }
     *end = '\0';
-    (void)wait(&result);
-    assert_int_equal(result, status << 8); /* an exit, and not a signal */
+    assert_true(wait(&result) != -1 && result == status << 8); /* an exit */
     return said;
 }
 
@@ -50,9 +49,11 @@ static const char *play(void (*act)(void), const char *name, int status)
 
 static void speak(void)
 {
-    tell_data("recvfrom", 3, "peer", 3, "a\0\n");
+    static const char data[] = "a\0\n"; /* shown once */
+
+    tell_data("recvfrom", 3, "peer", 3, data);
     for (int fd = 4; fd < 12; fd++)
-        tell_data("write", fd, NULL, 1, "x");
+        tell_data("write", fd, NULL, 1, data);
     wait_a_moment(400); /* that is a pause */
     say("pause");
     tell_totals();
@@ -66,10 +67,9 @@ SCENE(lines_are_fit_for_people_and_terminals)
 {
     const char *story =
         "me: recvfrom(3, peer) = 3 \"a\\x00\\n\"\n"
-        "me: write(4) = 1 \"x\"\nme: write(5) = 1 \"x\"\n"
-        "me: write(6) = 1 \"x\"\nme: write(7) = 1 \"x\"\n"
-        "me: write(8) = 1 \"x\"\nme: write(9) = 1 \"x\"\n"
-        "me: write(10) = 1 \"x\"\n"
+        "me: write(4) = 1\nme: write(5) = 1\nme: write(6) = 1\n"
+        "me: write(7) = 1\nme: write(8) = 1\nme: write(9) = 1\n"
+        "me: write(10) = 1\n"
         "me: calls that follow are only counted, until there is a pause\n"
         "me: pause\nme: so far received 3 bytes, sent 8\n"
         "me: 你好\U0001F600 \\xc2\\x9b \\xc0\\xaf \\xed\\xa0\\x80 \\xe4\\xbd\n";
@@ -113,7 +113,6 @@ static const struct {
     const char *said;
 } hints[] = {
     {"tcp_client", ECONNREFUSED, "tcp_client: hint: start tcp_server "},
-    {"udp_client", ECONNREFUSED, "udp_client: hint: start udp_server "},
     {"udp_server", EACCES, "udp_server: hint: take a PORT "},
     {"udp_client", EACCES, "udp_client: hint: take another PATH or HOST"},
     {"unix_client", ENOENT, "unix_client: hint: start unix_server "},
