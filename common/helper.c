@@ -29,8 +29,8 @@ static const struct row {
     int error;
     const char *program, *text;
 } hints[] = {
-    {EADDRINUSE, "",
-     "end the server that has it (suspended? fg), or take another"},
+    {EADDRINUSE, "unix", "end the server on this PATH (fg), or take another"},
+    {EADDRINUSE, "", "end the server on this PORT (fg), or take another"},
     {ECONNREFUSED, "tcp", "start tcp_server first, on this HOST and PORT"},
     {ECONNREFUSED, "udp", "start udp_server first, on this HOST and PORT"},
     {ECONNREFUSED, "", "start unix_server first: nobody listens on this PATH"},
@@ -192,7 +192,7 @@ void tell_data(const char *call, int fd, const char *peer, ssize_t result,
          peer == NULL ? "" : peer);
     payload = NULL;
     received_data = is_received ? data : received_data;
-    if (++in_a_row == IN_A_ROW)
+    if (result != -1 && ++in_a_row == IN_A_ROW)
         announce("calls that follow are only counted, until there is a pause");
 }
 
@@ -365,9 +365,9 @@ void check_fifo(const char *path, int fd)
     if (fd == -1 && result == -1 && errno == ENOENT)
         return; /* removed just now: open() will tell */
     if (result == -1)
-        check(result, "stat(%s)", path);
+        check(result, "lstat(%s)", path);
     if (!S_ISFIFO(file.st_mode) || file.st_uid != geteuid()) {
-        announce("stat(%s) = 0, not a FIFO of this user", path);
+        announce("lstat(%s) = 0, not a FIFO of this user", path);
         give_up(EEXIST);
     }
 }

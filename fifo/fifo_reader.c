@@ -3,7 +3,7 @@
  *
  * Partner:  fifo_writer, or echo, or any program that writes files.
  * Calls:    mkfifo, open, read, unlink, close.
- * Run:      build/fifo_reader       and, in a second terminal, later or first,
+ * Run:      build/fifo_reader       and, in a second terminal, before or after,
  *           build/fifo_writer
  *
  * A FIFO has one direction, and no connections: end of file comes when the
@@ -15,9 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-enum { TRIES = 100 }; /* how often others may remove what we found */
+enum { TRIES = 100 }; /* attempts, if others keep removing the FIFO */
 
 /* Prints all that comes, until the last writer has closed. */
 static void print_all(int fd)
@@ -57,13 +58,13 @@ int main(int argc, char *argv[])
     (void)signal(SIGPIPE, SIG_IGN);
 
     for (int tries = 1; fd == -1; tries++) {
-        /* mkfifo: makes the path, for the owner alone. EEXIST: the writer
-         * came first, and has made it. */
+        /* mkfifo: makes the path, for the owner alone, and ours to remove.
+         * EEXIST: the writer came first, and has made it. */
         int result = mkfifo(path, S_IRUSR | S_IWUSR);
         tell_mkfifo(result, path);
 
-        /* open: waits until a writer opens it, too. ENOENT: somebody has
-         * removed it in between; so once more. */
+        /* open: waits until a writer opens it, too. O_NOFOLLOW: not through a
+         * link. ENOENT: somebody has removed it in between; so try again. */
         say("open(%s, O_RDONLY) waits for a writer", path);
         fd = open(path, O_RDONLY | O_NOFOLLOW);
         tell(fd, "open(%s, O_RDONLY)", path);
@@ -71,11 +72,12 @@ int main(int argc, char *argv[])
             give_up(errno);
     }
     check_fifo(path, fd);
-    own_path(path, fd); /* whoever made it: its reader removes it */
+    own_path(path, fd); /* no matter who made it, its reader removes it */
     print_all(fd);
 
-    /* unlink: now no writer finds the FIFO any more. One who has just opened
-     * it still writes to us: so read to the end once more. */
+    /* unlink: now no writer finds the FIFO any more. One that found it just
+     * before gets a moment to open it, and then writes to us: so read to the
+     * end again. */
     if (disown_path()) {
         int result = unlink(path);
         tell(result, "unlink(%s)", path);

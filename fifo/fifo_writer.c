@@ -2,8 +2,8 @@
  * fifo_writer.c - writes a message into a named pipe, a FIFO.
  *
  * Partner:  fifo_reader, or cat, or any program that reads files.
- * Calls:    mkfifo, open, write, close; the reader unlinks.
- * Run:      build/fifo_writer       and, in a second terminal, later or first,
+ * Calls:    mkfifo, open, write, close; fifo_reader unlinks.
+ * Run:      build/fifo_writer       and, in a second terminal, before or after,
  *           build/fifo_reader
  *
  * A FIFO has one direction, and no connections: what all writers write is one
@@ -16,9 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-enum { TRIES = 100 }; /* how often others may remove what we found */
+enum { TRIES = 100 }; /* attempts, if others keep removing the FIFO */
 
 /* Writes all of standard input, each piece as it comes. */
 static int write_input(int fd)
@@ -61,13 +62,13 @@ int main(int argc, char *argv[])
     (void)signal(SIGPIPE, SIG_IGN);
 
     for (int tries = 1; fd == -1; tries++) {
-        /* mkfifo: makes the path, for the owner alone. EEXIST: the reader
-         * came first, and has made it. */
+        /* mkfifo: makes the path, for the owner alone, and ours to remove.
+         * EEXIST: the reader came first, and has made it. */
         int result = mkfifo(path, S_IRUSR | S_IWUSR);
         tell_mkfifo(result, path);
 
-        /* open: waits until a reader opens it, too. ENOENT: somebody has
-         * removed it in between; so once more. */
+        /* open: waits until a reader opens it, too. O_NOFOLLOW: not through a
+         * link. ENOENT: somebody has removed it in between; so try again. */
         say("open(%s, O_WRONLY) waits for a reader", path);
         fd = open(path, O_WRONLY | O_NOFOLLOW);
         tell(fd, "open(%s, O_WRONLY)", path);
@@ -75,11 +76,11 @@ int main(int argc, char *argv[])
             give_up(errno);
     }
     check_fifo(path, fd);
-    (void)disown_path(); /* whoever made it: its reader removes it */
+    (void)disown_path(); /* no matter who made it, its reader removes it */
 
     /* write: waits while the pipe is full; fails when no reader has it open. */
-    bool is_input = strcmp(message, "-") == 0;
-    int written = is_input ? write_input(fd) : write_line(fd, message);
+    int written =
+        strcmp(message, "-") == 0 ? write_input(fd) : write_line(fd, message);
 
     /* close: when the last writer closes, the reader reads end of file. */
     tell_totals();

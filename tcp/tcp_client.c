@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
 enum { BUFFER_SIZE = 64 * 1024 }; /* bytes per read: more gains no speed */
@@ -43,15 +44,15 @@ static int connect_to(const struct addrinfo *address)
         if (result == 0)
             return fd;
         if (address->ai_next == NULL)
-            break;
+            break;          /* the hint shall follow at once */
         result = close(fd); /* the next address needs another socket */
         tell(result, "close(%d)", fd);
     }
     give_up(errno);
 }
 
-/* read: takes what has come of the answer by now, and prints it. Returns how
- * much it was; 0 is the end of file: the server has closed. */
+/* read: takes what has arrived of the answer, and prints it. Returns its size;
+ * 0 is the end of file: the server has finished sending. */
 static ssize_t print_answer(int fd)
 {
     static char buffer[BUFFER_SIZE];
@@ -68,10 +69,10 @@ static ssize_t print_answer(int fd)
 }
 
 /*
- * Sends standard input, and prints meanwhile what comes back. If it wrote all
+ * Sends standard input, and meanwhile prints what comes back. If it wrote all
  * before it read, it could wait for ever, for a server that waits to be read.
- * So only poll waits; write takes as much as the socket buffer has room for.
- * Returns whether all was sent.
+ * So only poll waits for the server; write takes what the socket buffer has
+ * room for. Returns whether all was sent.
  */
 static bool send_input(int fd)
 {
@@ -80,7 +81,7 @@ static bool send_input(int fd)
     struct pollfd polled[] = {{.events = POLLIN}, {.fd = fd}};
     const char *unsent = buffer;
     size_t unsent_size = 0;
-    bool is_open = true; /* the server reads, and may answer */
+    bool is_open = true; /* no end of file from the server yet */
     bool is_sent = false;
 
     if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
@@ -112,14 +113,13 @@ static bool send_input(int fd)
             tell_data("write", fd, NULL, size, unsent);
             if (size == -1) {
                 give_hint(errno);
-                is_open = false;
                 break;
             }
             unsent += size;
             unsent_size -= (size_t)size;
         }
     }
-    if (!is_open)
+    if (!is_sent)
         announce("the server closed before the end of the input");
     if (fcntl(fd, F_SETFL, 0) == -1) /* read and write wait again */
         check(-1, "fcntl(%d, F_SETFL, 0)", fd);
@@ -144,10 +144,10 @@ int main(int argc, char *argv[])
     read_operands(argc, argv, operands, 3);
 
     /* Without this, a write to a server that has gone would end the program
-     * by SIGPIPE; so it fails, with EPIPE. */
+     * by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
 
-    /* getaddrinfo: a name may have several addresses. */
+    /* resolve calls getaddrinfo: a name may have several addresses. */
     struct addrinfo *list = resolve(operands[0], operands[1], 1, SOCK_STREAM);
     int fd = connect_to(list);
     freeaddrinfo(list);
@@ -158,7 +158,8 @@ int main(int argc, char *argv[])
     else
         is_sent = write_line(fd, operands[2]) == 0;
 
-    /* shutdown: half-closes. The server reads end of file, and can answer. */
+    /* shutdown: half-closes. The server reads end of file, and can still
+     * answer. */
     tell_totals();
     int result = shutdown(fd, SHUT_WR);
     tell(result, "shutdown(%d, SHUT_WR)", fd);

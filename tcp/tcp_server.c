@@ -17,12 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
 enum { BACKLOG = 128 };     /* clients that may wait for accept */
-enum { CLIENTS_MAX = 256 }; /* clients that are served at a time */
+enum { CLIENTS_MAX = 256 }; /* clients that are served at once */
 
-/* Returns a socket that is bound to the first address that can be had. */
+/* Returns a socket that is bound to the first address that works. */
 static int bind_to(const struct addrinfo *address)
 {
     const int on = 1;
@@ -48,7 +49,7 @@ static int bind_to(const struct addrinfo *address)
         if (result == 0)
             return fd;
         if (address->ai_next == NULL)
-            break;
+            break;          /* the hint shall follow at once */
         result = close(fd); /* the next address needs another socket */
         tell(result, "close(%d)", fd);
     }
@@ -58,11 +59,11 @@ static int bind_to(const struct addrinfo *address)
 /* The child: answers one client until it has finished sending. */
 static void serve(int conn_fd, const char *reply)
 {
-    static char buffer[64 * 1024]; /* more gains no speed */
+    static char buffer[64 * 1024]; /* a larger one is no faster */
 
     say("read(%d) waits for the client", conn_fd);
     for (;;) {
-        /* read: takes what has come by now, a part of a message or several.
+        /* read: takes what has arrived so far: part of a message, or several.
          * 0 is the end of file: the client has finished sending. */
         ssize_t size = read(conn_fd, buffer, sizeof buffer);
         if (size == -1 && errno == EINTR)
@@ -71,20 +72,21 @@ static void serve(int conn_fd, const char *reply)
         if (size <= 0)
             break;
 
-        /* write: waits while the client does not read its answers. */
+        /* write: waits when the client does not read, and all the socket
+         * buffers are full. */
         int result = reply == NULL ? write_all(conn_fd, buffer, (size_t)size)
                                    : write_line(conn_fd, reply);
         if (result == -1)
             break;
     }
 
-    /* close: the client reads its last answers, and then end of file. */
+    /* close: behind its last answer the client reads end of file. */
     tell_totals();
     int result = close(conn_fd);
     tell(result, "close(%d)", conn_fd);
 }
 
-/* Being called is enough: it interrupts accept when a child has ended. */
+/* Does nothing: SIGCHLD shall only interrupt accept when a child has ended. */
 static void on_child_end(int signal_number)
 {
     (void)signal_number;
@@ -110,11 +112,11 @@ int main(int argc, char *argv[])
     read_operands(argc, argv, operands, 3);
 
     /* Without this, a write to a client that has gone would end the program
-     * by SIGPIPE; so it fails, with EPIPE. */
+     * by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sigaction(SIGCHLD, &child_end, NULL);
 
-    /* getaddrinfo: a name may have several addresses. */
+    /* resolve calls getaddrinfo: a name may have several addresses. */
     struct addrinfo *list = resolve(operands[0], operands[1], 0, SOCK_STREAM);
     int listen_fd = bind_to(list);
     freeaddrinfo(list);
@@ -126,14 +128,14 @@ int main(int argc, char *argv[])
     announce_ready(listen_fd);
 
     for (long accepted = 0; count == 0 || accepted < count;) {
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = {0};
         socklen_t size = sizeof address;
         char peer[ADDRESS_SIZE];
         int conn_fd;
 
         /* accept: takes the next connection from the queue, or waits for one.
-         * waitpid: collects children that have ended, or else they stayed as
-         * zombies; while too many are running, it waits for one. */
+         * waitpid: collects children that have ended, which would otherwise
+         * remain as zombies; while too many are running, it waits for one. */
         say("accept(%d) waits for a client", listen_fd);
         do {
             while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
@@ -142,21 +144,21 @@ int main(int argc, char *argv[])
         } while (conn_fd == -1 && errno == EINTR);
         if (conn_fd == -1) {
             tell(conn_fd, "accept(%d)", listen_fd);
-            wait_a_moment(200); /* descriptors may be short for long */
+            wait_a_moment(200); /* no descriptor is free, perhaps for a while */
             continue;
         }
         address_text((struct sockaddr *)&address, size, peer);
         tell(conn_fd, "accept(%d, %s)", listen_fd, peer);
 
         /* fork: the child serves this client, the parent accepts the next.
-         * Both have both sockets, and close the one that they don't use. */
+         * Each has both sockets, and closes the one that it does not use. */
         pid_t child = fork();
         tell(child, "fork()");
         if (child == 0) {
             result = close(listen_fd);
             tell(result, "close(%d)", listen_fd);
             serve(conn_fd, operands[2]);
-            _exit(0); /* exit() is for the parent */
+            _exit(0); /* exit() would run the parent's clean-up */
         }
         if (child != -1) {
             accepted++;

@@ -7,9 +7,9 @@
  *           build/udp_client
  *           build/udp_client 127.0.0.1 12345 -     to type, until Ctrl-D
  *
- * UDP loses and doubles datagrams. So a question that gets no answer is sent
- * again; and each question has a socket, and so a port, of its own: a late
- * answer does not reach the next one.
+ * UDP may lose or double datagrams. So a question without an answer is sent
+ * again; and each has a port of its own, so that a late answer is not taken
+ * for the next one.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -21,12 +21,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+/* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
 enum {
     BUFFER_SIZE = 64 * 1024, /* a datagram is smaller: none is cut */
-    TRIES = 3,               /* how often a question is sent */
-    PATIENCE = 1,            /* seconds to wait for the answer to each */
+    TRIES = 3,               /* how often a question is sent at most */
+    PATIENCE = 1,            /* seconds to wait after each */
 };
 
 /* Asks at one address. Returns the answer's size in bytes, or -1. */
@@ -34,7 +35,6 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
                    size_t size, char answer[BUFFER_SIZE])
 {
     const struct timeval patience = {PATIENCE, 0};
-    char server[ADDRESS_SIZE];
     ssize_t received = -1;
     /* socket: an endpoint of this family; it will get a port of its own. */
     int fd = socket(address->ai_family, SOCK_DGRAM, 0);
@@ -42,13 +42,15 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
     if (fd == -1)
         return -1;
 
-    /* The answer may be lost: recvfrom shall not wait for ever. */
+    /* The answer may be lost: recvfrom must not wait for ever. */
     int result =
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     check(result, "setsockopt(%d, SO_RCVTIMEO)", fd);
 
-    /* connect: sends nothing. It names the server, once for all: the kernel
-     * drops what comes from others, and tells when nobody listens there. */
+    /* connect: sends nothing. It names the server, once and for all: the kernel
+     * drops what comes from others; and a later call fails, with ECONNREFUSED,
+     * when nobody listens there. */
+    char server[ADDRESS_SIZE];
     address_text(address->ai_addr, address->ai_addrlen, server);
     result = connect(fd, address->ai_addr, address->ai_addrlen);
     tell(result, "connect(%d, %s)", fd, server);
@@ -61,7 +63,7 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
             break;
 
         /* recvfrom: waits, and takes a whole datagram; or fails with EAGAIN
-         * when PATIENCE is over. Anything else is the end of it. */
+         * when PATIENCE is over. Any other result ends the loop. */
         say("recvfrom(%d) waits for the answer, try %d of %d", fd, try, TRIES);
         do {
             received = recvfrom(fd, answer, BUFFER_SIZE, 0, NULL, NULL);
@@ -71,7 +73,7 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
             break;
     }
     if (received == -1 && address->ai_next == NULL)
-        give_up(errno);
+        give_up(errno); /* before close: the hint shall follow at once */
 
     /* close: the port is free; a late answer to it is dropped. */
     result = close(fd);
@@ -121,7 +123,7 @@ int main(int argc, char *argv[])
      * the program by SIGPIPE; so write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
 
-    /* getaddrinfo: a name may have several addresses. */
+    /* resolve calls getaddrinfo: a name may have several addresses. */
     struct addrinfo *list = resolve(operands[0], operands[1], 1, SOCK_DGRAM);
     const struct addrinfo *address = list;
 
@@ -134,7 +136,7 @@ int main(int argc, char *argv[])
                 size--;
             address = converse(address, line, (size_t)size);
         }
-        if (ferror(stdin))
+        if (!feof(stdin))
             check(-1, "read(%d)", STDIN_FILENO);
     }
 

@@ -1,5 +1,5 @@
 /*
- * udp_server.c - answers UDP datagrams, each by itself.
+ * udp_server.c - answers UDP datagrams, each on its own.
  *
  * Partner:  udp_client, or nc -u, or any program that speaks UDP.
  * Calls:    getaddrinfo, socket, bind; then for each datagram recvfrom,
@@ -7,8 +7,8 @@
  * Run:      build/udp_server       and, in a second terminal,
  *           build/udp_client
  *
- * There are no connections: every datagram says whom it comes from, and that
- * is whom the answer goes to. It is an echo service (RFC 862); given a REPLY,
+ * There are no connections: every datagram carries its sender's address, and
+ * the answer goes there. It is an echo service (RFC 862); given a REPLY,
  * it answers with that text.
  */
 #include <errno.h>
@@ -18,11 +18,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
 enum { BUFFER_SIZE = 64 * 1024 }; /* a datagram is smaller: none is cut */
 
-/* Returns a socket that is bound to the first address that can be had. */
+/* Returns a socket that is bound to the first address that works. */
 static int bind_to(const struct addrinfo *address)
 {
     char name[ADDRESS_SIZE];
@@ -43,7 +44,7 @@ static int bind_to(const struct addrinfo *address)
         if (result == 0)
             return fd;
         if (address->ai_next == NULL)
-            break;
+            break;          /* the hint shall follow at once */
         result = close(fd); /* the next address needs another socket */
         tell(result, "close(%d)", fd);
     }
@@ -54,7 +55,7 @@ static const char usage[] =
     "usage: udp_server [-hq] [-n COUNT] [HOST [PORT [REPLY]]]\n"
     "  HOST      the address to receive at (default: 127.0.0.1)\n"
     "  PORT      its port; 0: the kernel chooses one (default: 12345)\n"
-    "  REPLY     the answer to every datagram (default: the same)\n"
+    "  REPLY     the answer to every datagram (default: what came)\n"
     "  -n COUNT  exit after COUNT datagrams\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
@@ -68,11 +69,11 @@ int main(int argc, char *argv[])
         count = number(optarg, 1, 1000000000, "COUNT");
     read_operands(argc, argv, operands, 3);
 
-    /* Without this, a standard error that nobody reads any more would end the
-     * program by SIGPIPE. */
+    /* Without this, to write to a standard error that nobody reads any more
+     * would end the program by SIGPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
 
-    /* getaddrinfo: a name may have several addresses. */
+    /* resolve calls getaddrinfo: a name may have several addresses. */
     struct addrinfo *list = resolve(operands[0], operands[1], 0, SOCK_DGRAM);
     int fd = bind_to(list);
     freeaddrinfo(list);
@@ -93,10 +94,10 @@ int main(int argc, char *argv[])
         } while (size == -1 && errno == EINTR);
         if (size == -1) {
             tell(size, "recvfrom(%d)", fd);
-            wait_a_moment(200); /* memory may be short for long */
+            wait_a_moment(200); /* memory is short, perhaps for a while */
             continue;
         }
-        if (!is_silent()) /* or else it would cost a tenth of the speed */
+        if (!is_silent()) /* with -q no text: it costs a tenth of the speed */
             address_text((struct sockaddr *)&client, client_size, peer);
         tell_data("recvfrom", fd, peer, size, buffer);
 
@@ -106,7 +107,7 @@ int main(int argc, char *argv[])
         size_t answer_size = answer == buffer ? (size_t)size : strlen(answer);
         size = sendto(fd, answer, answer_size, 0, (struct sockaddr *)&client,
                       client_size);
-        if (size == -1) /* this client's trouble alone */
+        if (size == -1) /* this concerns only this client */
             address_text((struct sockaddr *)&client, client_size, peer);
         tell_data("sendto", fd, peer, size, answer);
         if (size == -1)

@@ -19,13 +19,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
 enum { BACKLOG = 128 };     /* clients that may wait for accept */
-enum { CLIENTS_MAX = 256 }; /* clients that are served at a time */
+enum { CLIENTS_MAX = 256 }; /* clients that are served at once */
 
-/* bind found something at the path. Removes it if a server that was killed
- * has left it; ends the program if it is not a socket at all. */
+/* bind found something at the path. Removes it if a killed server left it
+ * behind; ends the program if it is not a socket at all. */
 static void remove_left_over(const struct sockaddr_un *address)
 {
     struct stat file;
@@ -33,8 +34,8 @@ static void remove_left_over(const struct sockaddr_un *address)
     if (lstat(address->sun_path, &file) == 0 && !S_ISSOCK(file.st_mode))
         give_up(ENOTSOCK);
 
-    /* connect, with a socket of the other type, does not disturb a server:
-     * it fails with EPROTOTYPE if there is one, or else with ECONNREFUSED. */
+    /* connect, with a socket of another type, does not disturb a server: it
+     * fails with EPROTOTYPE if there is one, with ECONNREFUSED if nobody is. */
     int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
     check(fd, "socket(AF_UNIX, SOCK_DGRAM)");
     int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
@@ -53,8 +54,8 @@ static int bind_to(const char *path)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t size = strlen(path);
 
-    /* The address is the path. One that does not fit is refused: if it were
-     * cut, it would be another path. */
+    /* The address is the path. One that does not fit is refused: cut short,
+     * it would be another one. */
     if (size == 0 || size >= sizeof address.sun_path) {
         announce("PATH must have 1 to %zu bytes, not %zu",
                  sizeof address.sun_path - 1, size);
@@ -66,8 +67,8 @@ static int bind_to(const char *path)
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     check(fd, "socket(AF_UNIX, SOCK_STREAM)");
 
-    /* bind: makes the socket file that clients connect to, and umask has it
-     * made for the owner alone. */
+    /* bind: makes the socket file that clients connect to; umask restricts it
+     * to the owner. */
     (void)umask(S_IRWXG | S_IRWXO); /* always succeeds */
     int result = bind(fd, (struct sockaddr *)&address, sizeof address);
     if (result == -1 && errno == EADDRINUSE) {
@@ -76,18 +77,18 @@ static int bind_to(const char *path)
         result = bind(fd, (struct sockaddr *)&address, sizeof address);
     }
     check(result, "bind(%d, %s)", fd, path);
-    own_path(path, -1);
+    own_path(path, -1); /* -1: it is known by its path alone */
     return fd;
 }
 
 /* The child: answers one client until it has finished sending. */
 static void serve(int conn_fd, const char *reply)
 {
-    static char buffer[64 * 1024]; /* more gains no speed */
+    static char buffer[64 * 1024]; /* a larger one is no faster */
 
     say("read(%d) waits for the client", conn_fd);
     for (;;) {
-        /* read: takes what has come by now, a part of a message or several.
+        /* read: takes what has arrived so far: part of a message, or several.
          * 0 is the end of file: the client has finished sending. */
         ssize_t size = read(conn_fd, buffer, sizeof buffer);
         if (size == -1 && errno == EINTR)
@@ -96,20 +97,21 @@ static void serve(int conn_fd, const char *reply)
         if (size <= 0)
             break;
 
-        /* write: waits while the client does not read its answers. */
+        /* write: waits when the client does not read, and all the socket
+         * buffers are full. */
         int result = reply == NULL ? write_all(conn_fd, buffer, (size_t)size)
                                    : write_line(conn_fd, reply);
         if (result == -1)
             break;
     }
 
-    /* close: the client reads its last answers, and then end of file. */
+    /* close: behind its last answer the client reads end of file. */
     tell_totals();
     int result = close(conn_fd);
     tell(result, "close(%d)", conn_fd);
 }
 
-/* Being called is enough: it interrupts accept when a child has ended. */
+/* Does nothing: SIGCHLD shall only interrupt accept when a child has ended. */
 static void on_child_end(int signal_number)
 {
     (void)signal_number;
@@ -134,7 +136,7 @@ int main(int argc, char *argv[])
     read_operands(argc, argv, operands, 2);
 
     /* Without this, a write to a client that has gone would end the program
-     * by SIGPIPE; so it fails, with EPIPE. */
+     * by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sigaction(SIGCHLD, &child_end, NULL);
 
@@ -151,8 +153,8 @@ int main(int argc, char *argv[])
         int conn_fd;
 
         /* accept: takes the next connection from the queue, or waits for one.
-         * waitpid: collects children that have ended, or else they stayed as
-         * zombies; while too many are running, it waits for one. */
+         * waitpid: collects children that have ended, which would otherwise
+         * remain as zombies; while too many are running, it waits for one. */
         say("accept(%d) waits for a client", listen_fd);
         do {
             while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
@@ -161,12 +163,12 @@ int main(int argc, char *argv[])
         } while (conn_fd == -1 && errno == EINTR);
         tell(conn_fd, "accept(%d)", listen_fd);
         if (conn_fd == -1) {
-            wait_a_moment(200); /* descriptors may be short for long */
+            wait_a_moment(200); /* no descriptor is free, perhaps for a while */
             continue;
         }
 
         /* fork: the child serves this client, the parent accepts the next.
-         * Both have both sockets, and close the one that they don't use. */
+         * Each has both sockets, and closes the one that it does not use. */
         pid_t child = fork();
         tell(child, "fork()");
         if (child == 0) {
@@ -174,7 +176,7 @@ int main(int argc, char *argv[])
             result = close(listen_fd);
             tell(result, "close(%d)", listen_fd);
             serve(conn_fd, operands[1]);
-            _exit(0); /* exit() is for the parent */
+            _exit(0); /* exit() would run the parent's clean-up */
         }
         if (child != -1) {
             accepted++;
@@ -184,7 +186,7 @@ int main(int argc, char *argv[])
         tell(result, "close(%d)", conn_fd);
     }
 
-    /* unlink: before close, or the path may be another server's already. */
+    /* unlink: before close; after it the path may be another server's. */
     if (disown_path()) {
         result = unlink(path);
         tell(result, "unlink(%s)", path);
