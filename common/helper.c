@@ -29,8 +29,10 @@ static const struct row {
     int error;
     const char *program, *text;
 } hints[] = {
-    {EADDRINUSE, "unix", "end the server on this PATH (fg), or take another"},
-    {EADDRINUSE, "", "end the server on this PORT (fg), or take another"},
+    {EADDRINUSE, "unix",
+     "end the server on this PATH (suspended? fg), or take another"},
+    {EADDRINUSE, "",
+     "end the server on this PORT (suspended? fg), or take another"},
     {ECONNREFUSED, "tcp", "start tcp_server first, on this HOST and PORT"},
     {ECONNREFUSED, "udp", "start udp_server first, on this HOST and PORT"},
     {ECONNREFUSED, "", "start unix_server first: nobody listens on this PATH"},
