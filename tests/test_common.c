@@ -52,8 +52,8 @@ static void speak(void)
     static const char data[] = "a\0\n"; /* shown once */
 
     tell_data("recvfrom", 3, "peer", 3, data);
-    for (int fd = 4; fd < 12; fd++)
-        tell_data("write", fd, NULL, 1, data);
+    for (int fd = 1; fd <= 8; fd++)
+        tell_data("send", fd, NULL, 1, data);
     wait_a_moment(400); /* that is a pause */
     say("pause");
     tell_totals();
@@ -67,9 +67,8 @@ SCENE(lines_are_fit_for_people_and_terminals)
 {
     const char *story =
         "me: recvfrom(3, peer) = 3 \"a\\x00\\n\"\n"
-        "me: write(4) = 1\nme: write(5) = 1\nme: write(6) = 1\n"
-        "me: write(7) = 1\nme: write(8) = 1\nme: write(9) = 1\n"
-        "me: write(10) = 1\n"
+        "me: send(1) = 1\nme: send(2) = 1\nme: send(3) = 1\nme: send(4) = 1\n"
+        "me: send(5) = 1\nme: send(6) = 1\nme: send(7) = 1\n"
         "me: calls that follow are only counted, until there is a pause\n"
         "me: pause\nme: so far received 3 bytes, sent 8\n"
         "me: 你好\U0001F600 \\xc2\\x9b \\xc0\\xaf \\xed\\xa0\\x80 \\xe4\\xbd\n";
@@ -150,6 +149,7 @@ static void write_and_resolve(void)
     char text[ADDRESS_SIZE];
 
     address_text(list->ai_addr, list->ai_addrlen, text);
+    freeaddrinfo(list);
     say("%s", text);
     exit(write_all(9, "ab", 2));
 }
