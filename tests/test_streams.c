@@ -549,7 +549,7 @@ SCENE(failures_are_told_with_hints)
          "start tcp_server first, on this HOST and PORT"},
         {":", formatted("tcp_server -q 127.0.0.1 %s", own_port(taken)),
          "bind(3, 127.0.0.1:*) = -1 EADDRINUSE (*",
-         "end the server that has it (suspended? fg), or take another"},
+         "end the server on this PORT (suspended? fg), or take another"},
         {":", "tcp_server -q 192.0.2.1 0", /* nobody's (RFC 5737) */
          "bind(3, 192.0.2.1:0) = -1 EADDRNOTAVAIL (*", "take an address *"},
         {NOBODY "tcp_server -h >help && test 80 -lt "
@@ -690,7 +690,7 @@ SCENE(live_server_is_not_replaced)
     expect_lines(second, "*: connect(4, socket) = -1 EPROTOTYPE (*\n"
                          "*: close(4) = 0\n"
                          "*: bind(3, socket) = -1 EADDRINUSE (*\n"
-                         "*: hint: end the server that has it *");
+                         "*: hint: end the server on this PATH *");
     assert_int_equal(count_said(second, "*: unlink(*"), 0);
     signal_program(first, SIGTERM);
     resume(first); /* and now it ends, without a look at the queue */

@@ -20,7 +20,7 @@ static const struct {
 } programs[] = {
     {"tcp_server", "[-hq] [-n COUNT] [HOST [PORT [REPLY]]]", "was read)", INET},
     {"tcp_client", "[-hq] [HOST [PORT [MESSAGE]]]", "Hello, server!)", INET},
-    {"udp_server", "[-hq] [-n COUNT] [HOST [PORT [REPLY]]]", "the same)", INET},
+    {"udp_server", "[-hq] [-n COUNT] [HOST [PORT [REPLY]]]", "came)", INET},
     {"udp_client", "[-hq] [HOST [PORT [MESSAGE]]]", "Hello, server!)", INET},
     {"unix_server", "[-hq] [-n COUNT] [PATH [REPLY]]", "was read)", LOCAL},
     {"unix_client", "[-hq] [PATH [MESSAGE]]", "Hello, server!)", LOCAL},
