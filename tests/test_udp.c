@@ -297,7 +297,7 @@ static const char *const failures[][2] = {
      "udp_server: getaddrinfo(127.0.0.1, $PORT) = 0\n"
      "udp_server: socket(AF_INET, SOCK_DGRAM) = 3\n"
      "udp_server: bind(3, 127.0.0.1:N) = -1 EADDRINUSE (N)\n"
-     "udp_server: hint: end the server that has it (suspended? fg), or take "
+     "udp_server: hint: end the server on this PORT (suspended? fg), or take "
      "another\n"},
     {"udp_server 192.0.2.1 0", /* nobody's address: RFC 5737 */
      "udp_server: getaddrinfo(192.0.2.1, 0) = 0\n"
