@@ -32,7 +32,6 @@ SCENES = (
      "tcp_client HERE PORT One"),
     ('= 6 "reply', "tcp_server -n 1 HERE 0 reply", "tcp_client HERE PORT"),
     ("= 7", "tcp_server -n 1 HERE 0", "tcp_client localhost PORT -"),
-    ("[::1]", "tcp_server -n 1 ::1 0", "tcp_client ::1 PORT"),
     ("SIGTERM", "tcp_server HERE 0"),
     ("ECONNREFUSED", "tcp_client HERE TAKEN_TCP"),
     ("EADDRINUSE", "tcp_server HERE TAKEN_TCP"),
@@ -82,7 +81,6 @@ SAID = (
 # they are standard input, output and error, or the C library's own.
 OPERANDS = (
     (r'\{sa_family=AF_INET, .*?(\d+)\), .*?"(.*?)"\)\}', r"\2:\1"),
-    (r'\{sa_family=AF_INET6, .*?(\d+)\), .*?"(.*?)".*?\}', r"[\2]:\1"),
     (r'\{sa_family=AF_UNIX, sun_path="(.*?)"\}', r"\1"),
     (r"(\d)<(?!pipe)(\w+:\[|/[^<>]*/story-)[^<>]*>(\(deleted\))?", r"\1"),
 )
@@ -234,7 +232,7 @@ def follow(lines, speaker, made):
         elif told and not in_handler and not made.startswith("getaddrinfo"):
             rows.append("%-76.76s |" % text)
             if made or not told.startswith(awaited):
-                fault = "called, but to be told or called was: " + made + awaited
+                fault = "called, but this was due: " + made + awaited
             awaited = ""
             if re.search(r"= (\?|-1 EINTR)", told):
                 awaited = told.split(")")[0]
@@ -244,7 +242,7 @@ def follow(lines, speaker, made):
         if fault:
             return story, rows + [fault]
     if made or awaited:
-        return story, rows + ["at the end was to be told or called: " + made]
+        return story, rows + ["at the end this was due: " + made + awaited]
     return story, []
 
 
