@@ -271,20 +271,24 @@ SCENE(every_read_is_answered)
                  formatted("%s_server: ready on %s\n", pair->name, address));
 }
 
-/* At first the client's output is read slowly, so that it and the child wait
- * in write: when a stop interrupts that, a part has been written. */
+/* At first the client's output is read slowly, and its input, a file, is always
+ * there: so it and the child wait in write: when a stop interrupts that, a part
+ * has been written. */
 SCENE(much_comes_back_whole_in_spite_of_stops)
 {
     unsigned char *data = random_bytes(HUGE, 1);
     struct program *server = serve("-n 1", "");
-    struct program *client = call("", "-");
+    FILE *file = fopen("data", "w");
+
+    assert_int_equal(fwrite(data, 1, HUGE, file), HUGE);
+    fclose(file);
+    struct program *client = call("", "- <data");
     const char *story =
         "*(*) = * \"\\x00\\x01\\x02\\x03\\x04\\x05\\x06\\x07...\"\n"
         "*: calls that follow are only counted, until there is a pause\n"
         "*: so far received 16777216 bytes, sent 16777216\n"
         "*: close(*) = 0";
 
-    type_bytes(client, data, HUGE);
     for (size_t i = 1; i <= STOPS; i++) {
         wanted = i * (1 << 18);
         wait_until(is_printed, client, "more output");
@@ -300,6 +304,7 @@ SCENE(much_comes_back_whole_in_spite_of_stops)
     expect_status(server, 0);
     expect_lines(server, story);
     free(data);
+    (void)unlink("data");
 }
 
 /* A client that wrote all before it read would wait here for ever. */
