@@ -1,7 +1,7 @@
 #!/bin/sh
 #
 # wrap.sh - makes stand-ins for the eight programs, which run them under some
-# command, such as an emulator or a checker. The pair tests take them for the
+# command, such as an emulator or a checker. A test takes them for the
 # programs.
 #
 #   sh tests/wrap.sh PROGRAMS STAND_INS COMMAND [ARGUMENT ...]
