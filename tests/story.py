@@ -63,8 +63,8 @@ SCENES = (
     ("SIGTERM", "fifo_reader new"),
     ("ENOENT", "fifo_reader no_folder/new"),
     ("ENOENT", "fifo_writer no_folder/new"),
-    ("stat(file) = 0", "fifo_reader file"),
-    ("stat(file) = 0", "fifo_writer file"),
+    ("lstat(file) = 0", "fifo_reader file"),
+    ("lstat(file) = 0", "fifo_writer file"),
 )
 
 # How lines of the story are compared: without words that a C library, or we,
@@ -74,7 +74,7 @@ SAID = (
     (r"^getaddrinfo\(\S+, \d+\) = 0$", "getaddrinfo() = 0"),
     (r"^ready on (.*:\d+)$", r"getsockname(\1) = 0"),
     (r"^(read\(\d+\) = 0), end of file$", r"\1"),
-    (r"^(stat\(.*\) = 0), not a FIFO of this user$", r"\1"),
+    (r"^(lstat\(.*\) = 0), not a FIFO of this user$", r"\1"),
 )
 # How the story has the addresses and descriptors of a trace. Descriptors that
 # are no socket and no file of ours keep their <path>, and so fit no call below:
@@ -100,7 +100,7 @@ CALLS = (
     ("mknod" + PATH + r", S_IFIFO\|(\d+)", r"mkfifo(\1, \2"),
     ("open" + PATH + r", (O_[A-Z]+).*", r"open(\1, \2"),
     ("unlink" + PATH + ".*", r"unlink(\1"),
-    ("(lstat|newfstat)" + PATH + ".*", r"stat(\2"),
+    ("(lstat|newfstat)" + PATH + ".*", r"lstat(\2"),
     ("(read|write)" + DATA, r"\1(\2"),
     ("(recvfrom|sendto)" + DATA + ", 0, (NULL|0x).*", r"\1(\2"),
     ("(recvfrom|sendto)" + DATA + r", 0, (\S+), .*", r"\1(\2, \4"),
@@ -227,7 +227,7 @@ def follow(lines, speaker, made):
             awaited = made = ""
         elif re.match("--- SIGTERM|rt_sigreturn", text):
             in_handler = text[0] == "-"
-        elif told.startswith("stat"):
+        elif told.startswith("lstat"):
             unsaid = told
         elif told and not in_handler and not made.startswith("getaddrinfo"):
             rows.append("%-76.76s |" % text)

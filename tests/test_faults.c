@@ -315,15 +315,15 @@ SCENE(udp_goes_on)
 
 static const struct fault fifo_faults[] = {
     {"writer", LSTAT ":error=ENOENT:when=1", "", true},
-    {"writer", LSTAT ":error=EIO:when=1", "stat(path)", false},
-    {"writer", FSTAT, "stat(path)", false},
+    {"writer", LSTAT ":error=EIO:when=1", "lstat(path)", false},
+    {"writer", FSTAT, "*stat(*)", false},
     {"writer", OPEN ":error=ENOENT:when=1", "open(path, O_WRONLY)", true},
     {"writer", "write:error=EINTR:when=1..2", "", true},
     {"writer", "write:retval=7:when=1", "", true},
     {"writer", "write:error=EPIPE:when=1", "write(3)", false},
     {"writer", "close:error=EIO", "close(3)", true},
     {"reader", LSTAT ":error=ENOENT:when=1", "", true},
-    {"reader", FSTAT, "stat(path)", false},
+    {"reader", FSTAT, "*stat(*)", false},
     {"reader", OPEN ":error=ENOENT:when=1", "open(path, O_RDONLY)", true},
     {"reader", "read:error=EINTR:when=1..2", "", true},
     {"reader", "read:error=EIO:when=1", "read(3)", false},
