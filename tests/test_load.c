@@ -8,98 +8,92 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
-
 static const char *const servers[] = {
     "tcp_server -q 127.0.0.1 0",
     "unix_server -q ./socket",
 };
+enum { SERVERS = 2, AT_ONCE_MOST = 300 };
 
-static void end_server(struct program *server)
+static struct program *server; /* that is tested */
+
+static void end_server(void)
 {
     signal_program(server, SIGTERM);
     expect_status(server, 128 + SIGTERM);
 }
 
-/* Connects to the server's address, and sends a line with this number. */
-static int ask(const char *address, int number)
+/* Connects to an address, and sends a line with this number. */
+static int ask(const char *address, int type, int number)
 {
-    int fd = connect_to(address);
-    const char *line = formatted("line %d\n", number);
+    int fd = open_socket(address, type, connect);
 
-    transmit(fd, line, strlen(line));
+    dprintf(fd, "line %d\n", number);
     return fd;
 }
 
-/* Receives the line, the end of file behind it, and closes. */
+/* Receives exactly that line, and leaves. */
 static void expect_answer(int fd, int number)
 {
-    const char *line = formatted("line %d\n", number);
     char answer[80] = "";
 
     shutdown(fd, SHUT_WR);
     receive(fd, answer, sizeof answer - 1);
-    assert_string_equal(answer, line);
+    assert_string_equal(answer, formatted("line %d\n", number));
     close(fd);
 }
 
-/* Serves clients one after another. */
-static void serve(const char *address, int count)
+/* So many times so many clients at once, of whom the last leaves first. */
+static void serve(const char *address, int type, int times, int at_once)
 {
-    for (int i = 0; i < count; i++)
-        expect_answer(ask(address, i), i);
+    int fds[AT_ONCE_MOST];
+
+    for (int i = 0; i < times; i++) {
+        for (int k = 0; k < at_once; k++)
+            fds[k] = ask(address, type, i + k);
+        for (int k = at_once - 1; k >= 0; k--)
+            expect_answer(fds[k], i + k);
+    }
 }
 
-/* What a server should come to: asleep, with nothing open but its standard
- * descriptors and the listening socket, and so many children, also counting
- * those that have ended. */
-struct rest {
-    struct program *server;
-    int children;
-};
-
-static bool has_come_to(const void *argument)
+/* What the server should come to: it sleeps, and has nothing open but its
+ * standard descriptors and the listening socket, and so many children, those
+ * that have ended included. */
+static bool has_come_to(const void *children)
 {
-    const struct rest *rest = argument;
+    int wanted = *(const int *)children;
     struct program *look =
         start("sh -c 'cd /proc/%d && ls fd && wc -w <task/%d/children && "
               "grep State status'",
-              rest->server->pid, rest->server->pid);
+              server->pid, server->pid);
 
     expect_status(look, 0);
     if (strcmp(look->bytes[OUTPUT].data,
-               formatted("0\n1\n2\n3\n%d\nState:\tS (sleeping)\n",
-                         rest->children)) == 0)
+               formatted("0\n1\n2\n3\n%d\nState:\tS (sleeping)\n", wanted)) ==
+        0)
         return true;
     /* The last child may have ended in the very moment before the server
      * waits for the next client; so there comes one. */
-    if (rest->children == 0)
-        serve(address_of(rest->server), 1);
+    if (wanted == 0)
+        serve(address_of(server), SOCK_STREAM, 1, 1);
     return false;
 }
 
-/* Many, one after another, at once, and some who reset their connection. */
+/* One after another, at once, and some who reset their connection. */
 SCENE(nothing_is_left_of_a_thousand_clients)
 {
-    enum { ALL = 1000, AT_ONCE = 64 };
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    int fds[AT_ONCE];
 
-    for (size_t i = 0; i < LENGTH(servers); i++) {
-        struct program *server = start("%s", servers[i]);
-        const char *address = address_of(server);
-        serve(address, ALL);
-        for (int k = 0; k < AT_ONCE; k++)
-            fds[k] = ask(address, k);
-        for (int k = AT_ONCE - 1; k >= 0; k--)
-            expect_answer(fds[k], k);
-        for (int k = 0; k < AT_ONCE; k++) {
-            int fd = ask(address, k);
+    for (int i = 0; i < SERVERS; i++) {
+        server = start("%s", servers[i]);
+        serve(address_of(server), SOCK_STREAM, 1000, 1);
+        serve(address_of(server), SOCK_STREAM, 1, 64);
+        for (int k = 0; k < 64; k++) {
+            int fd = ask(address_of(server), SOCK_STREAM, k);
             setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
             close(fd);
         }
-        wait_until(has_come_to, &(struct rest){server, 0}, "rest");
-        end_server(server);
+        wait_until(has_come_to, &(const int){0}, "no child is left");
+        end_server();
     }
 }
 
@@ -107,25 +101,24 @@ SCENE(nothing_is_left_of_a_thousand_clients)
  * asked. Each who leaves makes room for one of them. */
 SCENE(no_more_than_256_are_served_at_a_time)
 {
-    enum { BOUND = 256, ALL = 300 };
+    enum { BOUND = 256, ALL = AT_ONCE_MOST };
     int fds[ALL];
     char answer;
 
-    for (size_t i = 0; i < LENGTH(servers); i++) {
-        struct program *server = start("%s", servers[i]);
+    for (int i = 0; i < SERVERS; i++) {
+        server = start("%s", servers[i]);
         for (int k = 0; k < ALL; k++)
-            fds[k] = ask(address_of(server), k);
+            fds[k] = ask(address_of(server), SOCK_STREAM, k);
         for (int k = 0; k < ALL; k++) {
-            if (k == BOUND)
-                wait_until(has_come_to, &(struct rest){server, BOUND}, "rest");
+            if (k == BOUND || k == ALL - 1)
+                wait_until(has_come_to, &(const int){BOUND}, "all places");
             if (k >= BOUND)
                 expect_answer(fds[k - BOUND], k - BOUND);
             assert_int_equal(recv(fds[k], &answer, 1, MSG_PEEK), 1);
         }
-        wait_until(has_come_to, &(struct rest){server, BOUND}, "rest");
         for (int k = ALL - BOUND; k < ALL; k++)
             expect_answer(fds[k], k);
-        end_server(server);
+        end_server();
     }
 }
 
@@ -135,43 +128,25 @@ SCENE(a_server_without_descriptors_does_not_spin)
 {
     enum { OTHERS = 200 };
 
-    for (size_t i = 0; i < LENGTH(servers); i++) {
+    for (int i = 0; i < SERVERS; i++) {
         struct program *other = start("%s", servers[0]);
-        struct program *server = start("%s", servers[i]);
+        server = start("%s", servers[i]);
         expect_said(server, "*: ready on *");
         expect_status(start("prlimit --pid %d --nofile=4:", server->pid), 0);
-        int fd = ask(address_of(server), 1);
+        int fd = ask(address_of(server), SOCK_STREAM, 1);
         expect_said(server, "*: accept(3) = -1 EMFILE (*");
-        serve(address_of(other), OTHERS);
+        serve(address_of(other), SOCK_STREAM, OTHERS, 1);
         assert_true(count_said(server, "*") < OTHERS);
         expect_status(start("prlimit --pid %d --nofile=64:", server->pid), 0);
         expect_answer(fd, 1);
-        end_server(server);
-        end_server(other);
+        end_server();
     }
 }
 
-/* Each answer is that of its own question. */
 SCENE(udp_server_answers_5000_datagrams)
 {
-    enum { ROUNDS = 625, CLIENTS = 8 };
-    struct program *server = start("udp_server -q 127.0.0.1 0");
-    int fds[CLIENTS];
-
-    for (int k = 0; k < CLIENTS; k++)
-        fds[k] = open_socket(address_of(server), SOCK_DGRAM, connect);
-    for (int i = 0; i < ROUNDS * CLIENTS; i += CLIENTS) {
-        for (int k = 0; k < CLIENTS; k++) {
-            const char *line = formatted("line %d", i + k);
-            assert_true(send(fds[k], line, strlen(line), 0) > 0);
-        }
-        for (int k = 0; k < CLIENTS; k++) {
-            char answer[80] = "";
-            receive(fds[k], answer, sizeof answer - 1);
-            assert_string_equal(answer, formatted("line %d", i + k));
-        }
-    }
-    end_server(server);
+    server = start("udp_server -q 127.0.0.1 0");
+    serve(address_of(server), SOCK_DGRAM, 625, 8);
 }
 
 int main(int argc, char *argv[])
