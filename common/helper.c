@@ -59,7 +59,7 @@ static const struct row symbols[] = {
     {NAMED(EEXIST)},       {NAMED(EHOSTUNREACH)}, {NAMED(EINVAL)},
     {NAMED(EIO)},          {NAMED(EISDIR)},       {NAMED(ELOOP)},
     {NAMED(EMFILE)},       {NAMED(EMSGSIZE)},     {NAMED(ENAMETOOLONG)},
-    {NAMED(ENETUNREACH)},  {NAMED(ENFILE)},       {NAMED(ENOBUFS)},
+    {NAMED(ENETUNREACH)},  {NAMED(EINTR)},        {NAMED(ENOBUFS)},
     {NAMED(ENOENT)},       {NAMED(ENOMEM)},       {NAMED(ENOSPC)},
     {NAMED(ENOTCONN)},     {NAMED(ENOTDIR)},      {NAMED(EPERM)},
     {NAMED(EPIPE)},        {NAMED(EPROTOTYPE)},   {NAMED(ETIMEDOUT)},
@@ -70,8 +70,8 @@ static const char *program = "program";
 static pid_t first_process; /* the lines of a child show its number */
 /* Data to show in the next line; and where the last ones that came are. */
 static const void *payload, *received_data;
-static unsigned long long received, sent; /* bytes */
-static unsigned long in_a_row;
+/* Bytes; and calls without a pause between them. */
+static unsigned long long received, sent, in_a_row;
 static bool quiet, only_counted;
 
 static const char *program_usage;
@@ -101,9 +101,7 @@ static void print_escaped(const char *data, size_t size, int most)
 {
     while (size > 0 && most > 0) {
         wchar_t character;
-        mbstate_t state;
-
-        memset(&state, 0, sizeof state);
+        mbstate_t state = {0};
         size_t length = mbrtowc(&character, data, size, &state);
         if (length == 0 || length > size || !iswprint((wint_t)character)) {
             length = 1; /* broken, or a NUL, or a control character */
@@ -258,9 +256,7 @@ int write_line(int fd, const char *text)
 
 void wait_a_moment(long milliseconds)
 {
-    const struct timespec moment = {0, milliseconds * 1000000};
-
-    (void)nanosleep(&moment, NULL); /* may end early */
+    (void)nanosleep(&(struct timespec){0, milliseconds * 1000000}, NULL);
 }
 
 /* ---- The command line ---- */
@@ -395,19 +391,23 @@ bool disown_path(void)
            file.st_dev == owned_file.st_dev && file.st_ino == owned_file.st_ino;
 }
 
-/* Calls only what a signal handler may call (POSIX, 2.4.3 Signal Actions). */
 static void remove_path(void)
 {
     const char *path = owned_path;
 
     if (disown_path())
-        (void)unlink(path);
+        tell(unlink(path), "unlink(%s)", path);
 }
 
-/* SA_RESETHAND has set the signal's default again: it ends the program. */
+/* Calls only what a signal handler may call (POSIX, 2.4.3 Signal Actions), so
+ * it can't tell. SA_RESETHAND has set the signal's default again: it ends the
+ * program. */
 static void on_signal(int signal_number)
 {
-    remove_path();
+    const char *path = owned_path;
+
+    if (disown_path())
+        (void)unlink(path);
     (void)raise(signal_number);
 }
 
