@@ -59,11 +59,11 @@ static const struct row symbols[] = {
     {NAMED(EEXIST)},       {NAMED(EHOSTUNREACH)}, {NAMED(EINVAL)},
     {NAMED(EIO)},          {NAMED(EISDIR)},       {NAMED(ELOOP)},
     {NAMED(EMFILE)},       {NAMED(EMSGSIZE)},     {NAMED(ENAMETOOLONG)},
-    {NAMED(ENETUNREACH)},  {NAMED(EINTR)},        {NAMED(ENOBUFS)},
-    {NAMED(ENOENT)},       {NAMED(ENOMEM)},       {NAMED(ENOSPC)},
-    {NAMED(ENOTCONN)},     {NAMED(ENOTDIR)},      {NAMED(EPERM)},
-    {NAMED(EPIPE)},        {NAMED(EPROTOTYPE)},   {NAMED(ETIMEDOUT)},
-    {0, "", "an error"},
+    {NAMED(ENETUNREACH)},  {NAMED(EINTR)},        {NAMED(ENFILE)},
+    {NAMED(ENOBUFS)},      {NAMED(ENOENT)},       {NAMED(ENOMEM)},
+    {NAMED(ENOSPC)},       {NAMED(ENOTCONN)},     {NAMED(ENOTDIR)},
+    {NAMED(EPERM)},        {NAMED(EPIPE)},        {NAMED(EPROTOTYPE)},
+    {NAMED(ETIMEDOUT)},    {0, "", "an error"},
 };
 
 static const char *program = "program";
