@@ -321,6 +321,7 @@ struct addrinfo *resolve(const char *host, const char *port, long lowest_port,
         announce("getaddrinfo(%s, %s) = %s (%s)", host, port,
                  code == EAI_NONAME  ? "EAI_NONAME"
                  : code == EAI_AGAIN ? "EAI_AGAIN"
+                 : code == EAI_FAIL  ? "EAI_FAIL"
                                      : "EAI error",
                  gai_strerror(code));
         announce("hint: check HOST: a name, or an address such as 127.0.0.1");

@@ -82,7 +82,7 @@ int main(int argc, char *argv[])
     for (long answered = 0; count == 0 || answered < count;) {
         struct sockaddr_storage client;
         socklen_t client_size = sizeof client;
-        char peer[ADDRESS_SIZE] = "";
+        char peer[ADDRESS_SIZE] = "?";
         ssize_t size;
 
         /* recvfrom: waits for a datagram and takes all of it, and its
