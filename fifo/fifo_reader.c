@@ -67,9 +67,10 @@ int main(int argc, char *argv[])
          * link. ENOENT: somebody has removed it in between; so try again. */
         say("open(%s, O_RDONLY) waits for a writer", path);
         fd = open(path, O_RDONLY | O_NOFOLLOW);
-        tell(fd, "open(%s, O_RDONLY)", path);
-        if (fd == -1 && (errno != ENOENT || tries == TRIES))
-            give_up(errno);
+        if (fd == -1 && errno == ENOENT && tries < TRIES)
+            say("open(%s, O_RDONLY) = -1 ENOENT, again", path);
+        else
+            check(fd, "open(%s, O_RDONLY)", path);
     }
     check_fifo(path, fd);
     own_path(path, fd); /* no matter who made it, its reader removes it */

@@ -71,9 +71,10 @@ int main(int argc, char *argv[])
          * link. ENOENT: somebody has removed it in between; so try again. */
         say("open(%s, O_WRONLY) waits for a reader", path);
         fd = open(path, O_WRONLY | O_NOFOLLOW);
-        tell(fd, "open(%s, O_WRONLY)", path);
-        if (fd == -1 && (errno != ENOENT || tries == TRIES))
-            give_up(errno);
+        if (fd == -1 && errno == ENOENT && tries < TRIES)
+            say("open(%s, O_WRONLY) = -1 ENOENT, again", path);
+        else
+            check(fd, "open(%s, O_WRONLY)", path);
     }
     check_fifo(path, fd);
     (void)disown_path(); /* no matter who made it, its reader removes it */

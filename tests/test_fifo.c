@@ -22,7 +22,7 @@ static const char *const names[] = {"fifo_reader", "fifo_writer"};
 static struct program *sides[2]; /* of the conversation that is tested */
 
 /* Starts one side, without a partner so far; it is about to wait in open. */
-static struct program *start_waiting(enum side side, const char *operands)
+static struct program *start_waiting(int side, const char *operands)
 {
     sides[side] = start("%s %s", names[side], operands);
     expect_said(sides[side], "*: open(*) waits for a *");

@@ -112,7 +112,6 @@ int main(int argc, char *argv[])
     const char *operands[] = {"127.0.0.1", "12345", "Hello, server!"};
     char *line = NULL;
     size_t capacity = 0;
-    ssize_t size;
 
     start_program("udp_client");
     while (next_option(argc, argv, "hq", usage) != -1)
@@ -130,6 +129,7 @@ int main(int argc, char *argv[])
     if (strcmp(operands[2], "-") != 0) {
         (void)converse(address, operands[2], strlen(operands[2]));
     } else {
+        ssize_t size;
         say("read(%d) waits for input (Ctrl-D ends it)", STDIN_FILENO);
         while ((size = getline(&line, &capacity, stdin)) != -1) {
             if (line[size - 1] == '\n')
