@@ -232,6 +232,7 @@ SCENE(conversations_in_one_question)
          "*: write(3) = 33 \"12345678901234567890123456789012...\""},
         {"", ">/dev/full", "", 1, "", "*: write(1) = -1 ENOSPC (*"},
         {"", ">&-", "", 1, "", "*: write(1) = -1 EBADF (*"},
+        {"", "3<>p >p 3<&-", "", 1, "", "*: write(1) = -1 EPIPE (*"},
         {"", "- <&-", "", 1, "", "*: read(0) = -1 EBADF (*"},
         {"", "- </", "", 1, "", "*: read(0) = -1 EISDIR (*"},
         {"", "<&-", "", 0, "Hello, server!\n", "*: socket(*) = 3"},
@@ -239,6 +240,7 @@ SCENE(conversations_in_one_question)
         {"<&- >&-", "<&- >&- 2>&-", "", 1, "", ""},
     };
 
+    assert_int_equal(mkfifo("p", 0600), 0);
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct program *server = serve("-n 1", rows[i].reply);
         struct program *client = call("", rows[i].rest);
@@ -249,6 +251,7 @@ SCENE(conversations_in_one_question)
         expect_status(server, 0);
         expect_lines(server, "*: socket(*) = 3\n*: accept(3*) = 4");
     }
+    (void)unlink("p");
 }
 
 /* One read is not one message: two writes may be one read, and get one reply.
