@@ -275,7 +275,7 @@ SCENE(what_is_no_fifo_of_the_user_is_refused)
         {"ln -s nowhere pipe", FOREIGN},
         /* Only root can make these; for others it is a folder again. */
         {"mknod pipe c 1 3 || mkdir pipe", FOREIGN},
-        {"mkfifo pipe; chown 65534 pipe || { rm pipe; mkdir pipe; }", FOREIGN},
+        {"mkfifo pipe; chown 65533 pipe || { rm pipe; mkdir pipe; }", FOREIGN},
         /* Paths where none can be made. */
         {":", "", "mkfifo(, 0600) = -1 ENOENT (*", NO_FOLDER},
         {":", "no/pipe", "mkfifo(no/pipe, 0600) = -1 ENOENT (*", NO_FOLDER},
