@@ -145,7 +145,7 @@ void print_line(enum kind kind, long result, const char *format, ...)
     int error = errno;
     va_list arguments;
 
-    if (kind != ANNOUNCE && result != -1 && is_silent())
+    if (kind != ANNOUNCE && result != -1 && (quiet || is_silent()))
         return;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments); /* or cut */
