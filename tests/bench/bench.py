@@ -261,9 +261,9 @@ def add_rows():
     # The price of the story, and what a system call and a fork cost.
     told = start_pair("TCP")
     silent = {"with -q": quiet["TCP"]["ours"]}
-    add("with the story: TCP, 64 KiB", "MB/s", partial(stream, 64 * KIB),
+    add("calls printed: TCP, 64 KiB", "MB/s", partial(stream, 64 * KIB),
         told, silent)
-    add("with the story: TCP connections, 1 at a time", "/s",
+    add("calls printed: TCP connections, 1 at a time", "/s",
         partial(connections, 1), told, silent)
     add("a system call (getppid)", "µs", partial(cost, MESSAGES),
         {"bare loop": "call"})
