@@ -41,7 +41,8 @@ play() {
   done
 }
 
-play streams 'hello*' 'typed*' 'failures*' 'children*' '*socket*' &
+play streams 'hello*' 'conv*' 'every*' 'much*' 'typed*' 'eight*' '*clients' \
+  'child*' 'signals*' 'fail*' 'hosts*' 'each*' '*socket*' 'server_that*' &
 (play udp '*' && play fifo 'conversation_in*' 'conversation_on*' 'what*' 'a_signal*') &
 wait
 
