@@ -74,6 +74,7 @@ int main(int argc, char *argv[])
     }
     check_fifo(path, fd);
     own_path(path, fd); /* no matter who made it, its reader removes it */
+    say("read(%d) waits for the writer", fd);
     print_all(fd);
 
     /* unlink: now no writer finds the FIFO any more. One that found it just

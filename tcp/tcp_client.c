@@ -136,7 +136,6 @@ static const char usage[] =
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", "Hello, server!"};
-    bool is_sent;
 
     start_program("tcp_client");
     while (next_option(argc, argv, "hq", usage) != -1) {
@@ -153,10 +152,9 @@ int main(int argc, char *argv[])
     freeaddrinfo(list);
 
     /* write: puts the message into the socket buffer; the kernel sends it. */
-    if (strcmp(operands[2], "-") == 0)
-        is_sent = send_input(fd);
-    else
-        is_sent = write_line(fd, operands[2]) == 0;
+    bool is_sent = strcmp(operands[2], "-") == 0
+                       ? send_input(fd)
+                       : write_line(fd, operands[2]) == 0;
 
     /* shutdown: half-closes. The server reads end of file, and can still
      * answer. */

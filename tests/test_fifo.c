@@ -47,6 +47,7 @@ SCENE(conversation_in_each_order)
     static const char *const stories[] = {
         "fifo_reader: open(pipe, O_RDONLY) waits for a writer\n"
         "fifo_reader: open(pipe, O_RDONLY) = 3\n"
+        "fifo_reader: read(3) waits for the writer\n"
         "fifo_reader: read(3) = 15 \"Hello, reader!\\n\"\n"
         "fifo_reader: read(3) = 0, end of file\n"
         "fifo_reader: unlink(pipe) = 0\n"

@@ -133,7 +133,6 @@ static const char usage[] =
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"/tmp/unix_pair.socket", "Hello, server!"};
-    bool is_sent;
 
     start_program("unix_client");
     while (next_option(argc, argv, "hq", usage) != -1) {
@@ -147,10 +146,9 @@ int main(int argc, char *argv[])
     int fd = connect_to(operands[0]);
 
     /* write: puts the message into the socket buffer; the kernel sends it. */
-    if (strcmp(operands[1], "-") == 0)
-        is_sent = send_input(fd);
-    else
-        is_sent = write_line(fd, operands[1]) == 0;
+    bool is_sent = strcmp(operands[1], "-") == 0
+                       ? send_input(fd)
+                       : write_line(fd, operands[1]) == 0;
 
     /* shutdown: half-closes. The server reads end of file, and can still
      * answer. */
