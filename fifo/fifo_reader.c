@@ -54,7 +54,7 @@ int main(int argc, char *argv[])
     read_operands(argc, argv, &path, 1);
 
     /* Without this, a standard output that nobody reads any more would end
-     * the program by SIGPIPE; so write fails, with EPIPE. */
+     * the program by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
 
     for (int tries = 1; fd == -1; tries++) {

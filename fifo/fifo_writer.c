@@ -58,7 +58,7 @@ int main(int argc, char *argv[])
     const char *message = operands[1];
 
     /* Without this, a write to a reader that has gone would end the program
-     * by SIGPIPE; so it fails, with EPIPE. */
+     * by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
 
     for (int tries = 1; fd == -1; tries++) {

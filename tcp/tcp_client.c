@@ -138,8 +138,8 @@ int main(int argc, char *argv[])
     const char *operands[] = {"127.0.0.1", "12345", "Hello, server!"};
 
     start_program("tcp_client");
-    while (next_option(argc, argv, "hq", usage) != -1) {
-    }
+    while (next_option(argc, argv, "hq", usage) != -1)
+        continue;
     read_operands(argc, argv, operands, 3);
 
     /* Without this, a write to a server that has gone would end the program
@@ -162,8 +162,8 @@ int main(int argc, char *argv[])
     int result = shutdown(fd, SHUT_WR);
     tell(result, "shutdown(%d, SHUT_WR)", fd);
     say("read(%d) waits for the answer", fd);
-    while (print_answer(fd) > 0) {
-    }
+    while (print_answer(fd) > 0)
+        continue;
 
     /* close: ends the connection, now for both directions. */
     tell_totals();

@@ -1,7 +1,7 @@
 #!/bin/sh
 #
 # coverage.sh - measures which lines of the programs and of common/ the tests
-# reach. Fails below 95 %. docs/reliability.md explains the lines that are left.
+# reach. Fails below 95 %.
 #
 #   sh tests/coverage.sh BUILD
 #

@@ -468,6 +468,12 @@ bool is_there(const void *path)
     return lstat(path, &status) == 0;
 }
 
+/* Linux lists the addresses of the interfaces there. */
+bool has_ipv6(void)
+{
+    return system("grep -q '^0*1 .* lo$' /proc/net/if_inet6") == 0;
+}
+
 /* ---- The test's own sockets ---- */
 
 /* Waits until the socket is ready; programs are served meanwhile. */
@@ -598,7 +604,7 @@ void prepare_tests(int argc, char *argv[])
 int open_stage(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/XXXXXX");
+    memcpy(folder, "/tmp/XXXXXX", sizeof folder);
     if (mkdtemp(folder) == NULL || chdir(folder) == -1) {
         perror(folder);
         return -1;

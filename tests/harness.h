@@ -206,6 +206,9 @@ void wait_for_condition(bool (*condition)(const void *argument),
                         const void *argument, const char *what);
 bool is_there(const void *path);
 
+/* Whether this machine has ::1. */
+bool has_ipv6(void);
+
 /* ---- Sockets of the test itself: a stranger's side ---- */
 
 /*

@@ -568,11 +568,6 @@ SCENE(failures_are_told_with_hints)
 
 /* ---- TCP alone ---- */
 
-static bool has_ipv6(void)
-{
-    return system("grep -q ^0*1 /proc/net/if_inet6") == 0;
-}
-
 SCENE(hosts_are_names_and_addresses)
 {
     static const char *const rows[][3] = {

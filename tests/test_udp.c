@@ -67,9 +67,6 @@ static int deaf_datagram(const char *address)
     return fd;
 }
 
-/* Linux lists the addresses of the interfaces there. */
-#define HAS_IPV6 (system("grep -q '^0*1 .* lo$' /proc/net/if_inet6") == 0)
-
 /* Ends the input, and compares the end, and all that was printed. */
 #define expect_end(...) (HERE, compare_whole_end(__VA_ARGS__))
 static void compare_whole_end(struct program *program, int status,
@@ -130,7 +127,7 @@ static const struct {
 
 SCENE(what_goes_comes_back)
 {
-    size_t count = sizeof talks / sizeof *talks - !HAS_IPV6;
+    size_t count = sizeof talks / sizeof *talks - !has_ipv6();
 
     for (size_t i = 0; i < count; i++) {
         struct program *server = start("udp_server %s", talks[i].server);
@@ -331,7 +328,7 @@ SCENE(failures_are_told_with_a_hint)
 /* two.test is [::1], at a port where nobody listens, and another address. */
 SCENE(a_name_with_several_addresses)
 {
-    if (!HAS_IPV6 ||
+    if (!has_ipv6() ||
         system("unshare -rm mount --bind /etc/hosts /etc/hosts") != 0)
         skip();
     assert_int_equal(system("printf '%s two.test\\n' ::1 127.1.2.3 >hosts"), 0);

@@ -119,7 +119,7 @@ int main(int argc, char *argv[])
     read_operands(argc, argv, operands, 3);
 
     /* Without this, a standard output that nobody reads any more would end
-     * the program by SIGPIPE; so write fails, with EPIPE. */
+     * the program by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
 
     /* resolve calls getaddrinfo: a name may have several addresses. */

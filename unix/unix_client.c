@@ -135,8 +135,8 @@ int main(int argc, char *argv[])
     const char *operands[] = {"/tmp/unix_pair.socket", "Hello, server!"};
 
     start_program("unix_client");
-    while (next_option(argc, argv, "hq", usage) != -1) {
-    }
+    while (next_option(argc, argv, "hq", usage) != -1)
+        continue;
     read_operands(argc, argv, operands, 2);
 
     /* Without this, a write to a server that has gone would end the program
@@ -156,8 +156,8 @@ int main(int argc, char *argv[])
     int result = shutdown(fd, SHUT_WR);
     tell(result, "shutdown(%d, SHUT_WR)", fd);
     say("read(%d) waits for the answer", fd);
-    while (print_answer(fd) > 0) {
-    }
+    while (print_answer(fd) > 0)
+        continue;
 
     /* close: ends the connection, now for both directions. */
     tell_totals();

@@ -193,7 +193,7 @@ int main(int argc, char *argv[])
     }
     result = close(listen_fd);
     tell(result, "close(%d)", listen_fd);
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
-    }
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        continue;
     return 0;
 }
