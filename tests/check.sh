@@ -1,8 +1,8 @@
 #!/bin/sh
 #
-# check.sh - installs what is missing, builds, and runs every test. Takes no
-# arguments, and works from any folder. Ends with CTest's own summary and exit
-# status. These environment variables change what is tested:
+# check.sh - installs what is missing, builds, and runs every test; arguments
+# are for CTest, such as -L tcp. Works from any folder. Ends with CTest's own
+# summary and exit status. These environment variables change what is tested:
 #
 #   CC           the compiler, when the build folder is new
 #   CHECK_BUILD  the build folder (build)
@@ -32,4 +32,4 @@ cmake -S . -B "$build" ${CHECK_CMAKE:-} >/dev/null
 cmake --build "$build" --parallel "$jobs" >/dev/null
 
 cd "$build"
-ctest --output-on-failure --no-tests=error --parallel "$jobs"
+ctest --output-on-failure --no-tests=error --parallel "$jobs" "$@"

@@ -182,6 +182,7 @@ class Terminal:
             os.setgid(STUDENT)
             os.setuid(STUDENT)
         os.closerange(3, 1024)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
         os.execvp(shell[0], shell)
 
     def read(self):
