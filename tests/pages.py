@@ -490,10 +490,10 @@ def play(page, programs):
 
 
 def anchors(page):
-    """The anchors of a page's headings, as GitHub makes them."""
+    """The anchors of a page's headings, in order, as GitHub makes them."""
     text = re.sub(r"(?ms)^```.*?^```", "", page.read_text())
     titles = re.findall(r"(?m)^#+ (.*)", text)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
 def read_words():

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# translation.py - keeps the Chinese pages in step with the English ones.
+#
+#   python3 translation.py                         prints what is not in step
+#   python3 translation.py renew PAGE [HEADING]    a section follows its English
+#   python3 translation.py behind PAGE [HEADING]   a section is marked as behind
+#
+# PAGE is a Chinese page, such as docs/zh/tcp.md; without HEADING all sections
+# are meant. Under each heading of it a comment has the hash of the English
+# prose that the section follows: <!-- follows: 1f2e3d4c -->. When that prose has
+# changed, the test fails until somebody has brought the section up to date, and
+# renews the hash. Somebody who reads no Chinese marks it as behind instead: a
+# reader then sees BEHIND above the section.
+#
+# Both have the same headings, blocks, links and tables, in the same order. Only
+# blocks of text, which are the diagrams, may differ.
+import hashlib
+import re
+import sys
+import unicodedata
+from pathlib import Path
+
+from pages import ROOT, anchors
+
+CHINESE = ROOT / "docs/zh"
+GLOSSARY = CHINESE / "glossary.md"
+BEHIND = "> 本节尚未跟上英文版的改动，请以英文版为准。"
+FOLLOWS = re.compile(r"\n<!-- follows: (\w*) -->\n(\n" + re.escape(BEHIND) + "\n)?")
+FENCED = re.compile(r"(?ms)^```(\w*)\n(.*?)^```")
+
+# A Chinese character beside a Latin one or a mark that is not full-width.
+HAN = r"[\u4e00-\u9fff]"
+WIDE = rf"(?:{HAN}|[，。；：？！、（）“”])"
+MIXED = re.compile(rf"{HAN}[\w`*\[(]*[,;:?!](?=\s|$|{HAN})|{HAN}[\"'()]|[\"'(]{HAN}"
+                   rf"|{HAN}[A-Za-z0-9`]|[A-Za-z0-9`]{HAN}|[，。；：？！、] +[^\s|]", re.A)
+
+
+def english_of(page):
+    name = page.name
+    return ROOT / name if name == "README.md" else ROOT / "docs" / name
+
+
+def sections(page):
+    """The sections of a page: heading, and text up to the next one."""
+    text = page.read_text()
+    starts = [found.start() for found in re.finditer(r"(?ms)^#+ |^```.*?^```", text)
+              if found[0][0] == "#"] + [len(text)]
+    return [text[start:end].partition("\n")[::2] for start, end in zip(starts, starts[1:])]
+
+
+def prose(text):
+    """A section's text without its blocks, comments and the link to the other
+    language."""
+    text = re.sub(r"(?s)<!--.*?-->|^\[(?:中文|English)[^\n]*", "", FENCED.sub("", text), flags=re.M)
+    return "\n".join(line.strip() for line in text.split("\n") if line.strip())
+
+
+def digest(text):
+    return hashlib.sha256(prose(text).encode()).hexdigest()[:8]
+
+
+def links(page, text):
+    """Where a section's links lead: the English page, and the heading's place."""
+    for link in re.findall(r"\]\(([^)\s]*)\)", prose(text)):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        place = None
+        if anchor:
+            place = anchors(target).index(anchor) if anchor in anchors(target) else anchor
+        if target.parent == CHINESE:
+            target = english_of(target)
+        yield link if link.startswith("http") else f"{target.relative_to(ROOT)} {place}"
+
+
+def tables(text):
+    """The number of cells in each row of a section's tables."""
+    return [len(re.findall(r"(?<!\\)\|", line)) for line in prose(text).split("\n")
+            if line.startswith("|")]
+
+
+def blocks(text):
+    """The blocks of a section; of a diagram only that there is one."""
+    return [(language, "" if language == "text" else code)
+            for language, code in FENCED.findall(text)]
+
+
+def compare(english, chinese):
+    """What is not in step in two pages."""
+    here, there = sections(english), sections(chinese)
+    levels = [[heading.partition(" ")[0] for heading, _ in page] for page in (here, there)]
+    if levels[0] != levels[1]:
+        yield f"headings: {levels[0]} and {levels[1]}"
+        return
+    for (heading, original), (title, text) in zip(here, there):
+        mark = FOLLOWS.match("\n" + text)
+        if not mark or not mark[2] and mark[1] != digest(original):
+            yield f"{title}: does not follow what is now below {heading}"
+        for what, one, other in (
+                ("blocks", blocks(original), blocks(text)),
+                ("links", sorted(links(english, original)), sorted(links(chinese, text))),
+                ("tables", tables(original), tables(text))):
+            if one != other:
+                differ = [pair for pair in zip(one + [None], other + [None])
+                          if pair[0] != pair[1]][0]
+                yield f"{title}: {what}: {differ[0]!r} and {differ[1]!r}"
+
+
+def check_style(page, avoided):
+    """Marks and words that a Chinese page does not use."""
+    text = page.read_text()
+    for line in prose(text).split("\n"):
+        plain = re.sub(r"\]\([^)]*\)", "]", line)
+        for found in MIXED.finditer(plain):
+            yield f"punctuation or space: ...{plain[max(0, found.start() - 9):found.end() + 9]}"
+        for word in avoided if page != GLOSSARY else []:
+            if word in line:
+                yield f"{word}: the glossary has another term: {line}"
+    for _, code in FENCED.findall(text):
+        for line in code.split("\n"):
+            if sum(1 + (unicodedata.east_asian_width(sign) in "WF") for sign in line) > 80:
+                yield f"wider than 80 columns: {line}"
+
+
+def mark(page, heading, behind):
+    """Writes the present hash below a heading, or all; or marks it as behind."""
+    text = page.read_text()
+    for (_, original), (title, body) in zip(sections(english_of(page)), sections(page)):
+        if heading in (None, title.lstrip("# ")):
+            old = FOLLOWS.match("\n" + body)
+            rest = body[old.end() - 1:] if old else body
+            has = old[1] if old and behind else "" if behind else digest(original)
+            note = f"\n{BEHIND}\n" if behind else ""
+            new = f"<!-- follows: {has} -->\n{note}{rest}"
+            text = text.replace(f"{title}\n{body}", f"{title}\n{new}")
+    page.write_text(text)
+
+
+def main():
+    if len(sys.argv) > 2:
+        heading = sys.argv[3] if len(sys.argv) > 3 else None
+        mark(Path(sys.argv[2]).resolve(), heading, sys.argv[1] == "behind")
+        return 0
+    avoided = [word for cell in re.findall(r"(?m)^\|.*\| *(.*?) *\|$", GLOSSARY.read_text())[2:]
+               for word in cell.split("、") if word]
+    wrong = 0
+    for page in sorted(CHINESE.glob("*.md")):
+        other = [] if page == GLOSSARY else compare(english_of(page), page)
+        for what in [*other, *check_style(page, avoided)]:
+            print(f"{page.relative_to(ROOT)}: {what}")
+            wrong += 1
+        if BEHIND in page.read_text():
+            print(f"{page.relative_to(ROOT)}: has sections that are behind")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
