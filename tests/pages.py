@@ -253,13 +253,14 @@ class Terminal:
             or len(self.expected) == 1 and self.expected[0].text in KEYS)
 
     def at_prompt(self):
-        return self.tail == self.prompt and os.tcgetpgrp(self.fd) == self.shell
+        return (self.tail.endswith(self.prompt)
+                and os.tcgetpgrp(self.fd) == self.shell)
 
     def is_settled(self):
         """Whether the shell waits for a command, or all that runs sleeps."""
         group = os.tcgetpgrp(self.fd)
         if group == self.shell:
-            return self.tail == self.prompt
+            return self.at_prompt()
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
                 fields = stat.read_text().rpartition(")")[2].split()
@@ -330,7 +331,7 @@ class Scene:
             os.write(terminal.fd, command.encode() + b"\n")
             self.wait(terminal, terminal.is_settled)
         for terminal in terminals:
-            if not terminal.at_prompt():
+            if any(map(BLOCKED.search, terminal.story)) and not terminal.at_prompt():
                 os.write(terminal.fd, b"\3")
             self.wait(terminal, terminal.at_prompt)
             os.write(terminal.fd, b"echo exit status: $?\n")
