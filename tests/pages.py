@@ -110,9 +110,11 @@ class Block:
     def script(self):
         """The lines, each with what is typed for it."""
         typed = self.comments.get("typed", "").split(" | ")
+        command = False
         for number, line in enumerate(self.lines, self.number + 1):
-            keys = KEYS.get(line)
-            if re.match("[$#>] ", line):
+            keys, goes_on = KEYS.get(line), command and line.startswith("> ")
+            command = goes_on or line.startswith(("$ ", "# "))
+            if command:
                 keys = line[2:] + "\n"
             elif line and [line] == typed[:1]:
                 keys = typed.pop(0) + "\n"
@@ -236,7 +238,8 @@ class Terminal:
         line = self.expected[0] if self.expected else None
         if not self.turn or not line or not line.typed or line is self.typing:
             return
-        if line.text[:2] == self.prompt and not self.tail.endswith(self.prompt):
+        is_command = line.typed == line.text[2:] + "\n"
+        if is_command and not self.tail.endswith(line.text[:2]):
             return
         if self.turn == "block" and self.is_blocked():
             return
@@ -359,8 +362,10 @@ class Scene:
 
     def missing(self):
         """What the scene needs that is not on this system."""
-        text = "".join(" ".join(block[1]) if isinstance(block, tuple) else block.text()
-                       for block in self.blocks if getattr(block, "language", "") != "text")
+        text = "".join(
+            "".join(f"$ {command}\n" for command in block[1])
+            if isinstance(block, tuple) else block.text() * (block.language == "console")
+            for block in self.blocks)
         lines = "\n".join(re.findall(r"(?m)^[$#] (.*)", text))
         words = set(re.findall(r"(?m)(?:^|[|;&] )([a-z][\w.-]*)(?= |$)", lines))
         types = ["env", "PATH=" + PATH, "bash", "-c", 'type "$1"', "sh"]
