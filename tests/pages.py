@@ -71,7 +71,7 @@ BLOCKED = re.compile(r"waits for (a |the client|the writer)|ready on|listening o
 DATES = re.compile("(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123]\\d [ \\d:]{5}")
 NUMBERS = re.compile(
     r"(?<=fork\(\) = )[1-9]\d*|(?<=\w\[)\d+(?=\])|(?<=pid=)\d+|(?<=pid )\d+"
-    r"|(?<=^\[\d\] )\d+$|^ *\d+( +\d+)?(?= +[RSDTZ][+sl<N]*( |$))"
+    r"|(?<=^\[\d\] )\d+$|^\d+( \d+)?(?= [RSDTZ][+sl<N]*( |$))"
     r"|((?<=[\d\]][.:])|(?<=htons\())(3[3-9]|32[7-9]|[456]\d)\d{2,3}\b"
 )
 SPEAKER = re.compile(r"(\w+(\[\d+\])?|IP6? \S+ > \S+): ")
@@ -286,7 +286,7 @@ class Scene:
     def same(self, *lines):
         """Whether the page's line and the one that came are the same, but for what
         differs from run to run."""
-        page, came = (DATES.sub("date", line.rstrip()) for line in lines)
+        page, came = (DATES.sub("date", " ".join(line.split())) for line in lines)
         if NUMBERS.sub("#", page) != NUMBERS.sub("#", came):
             return False
         pairs = [re.findall(r"\d+", " ".join(found[0] for found in NUMBERS.finditer(line)))
