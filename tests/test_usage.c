@@ -2,7 +2,7 @@
  * test_usage.c - proves what all eight programs make of their command lines:
  * help on standard output, with status 0; anything wrong refused, with the
  * usage on standard error and status 2, before the first system call that is
- * told; and the defaults that the usage names.
+ * told. (The pages start each program with its defaults.)
  */
 #include "harness.h"
 
@@ -10,13 +10,13 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
 
-/* Each with its usage, the defaults that this names in the last operand and
- * those before, and how these are told. */
-#define INET  "*: 127.0.0.1)*: 12345)*", "getaddrinfo(127.0.0.1, 12345) = 0"
-#define LOCAL "*: /tmp/unix_pair.socket)*", "*(3, /tmp/unix_pair.socket)*"
-#define FIFO  "*: /tmp/fifo_pair.fifo)*", "mkfifo(/tmp/fifo_pair.fifo, 0600)*"
+/* Each with its usage, and the defaults that this names in the last operand and
+ * those before. */
+#define INET  "*: 127.0.0.1)*: 12345)*"
+#define LOCAL "*: /tmp/unix_pair.socket)*"
+#define FIFO  "*: /tmp/fifo_pair.fifo)*"
 static const struct {
-    const char *name, *usage, *last, *others, *told;
+    const char *name, *usage, *last, *others;
 } programs[] = {
     {"tcp_server", "[-hq] [-n COUNT] [HOST [PORT [REPLY]]]", "was read)", INET},
     {"tcp_client", "[-hq] [HOST [PORT [MESSAGE]]]", "Hello, server!)", INET},
@@ -55,6 +55,9 @@ static const struct {
     {"*p_*", "127.0.0.1 ' 80'", NO_PORT " 80", 2},
     {"*p_*", "12345 80", "HOST must be a name or an address, *: 12345", 2},
     {"*p_client", "127.0.0.1 0", NO_PORT "0", 2},
+    {"*p_*", "fe80::1%no 80", /* can't be a name: no name server is asked */
+     "getaddrinfo(fe80::1%no, 80) = EAI_NONAME (*\n*: hint: check HOST: a *",
+     1},
     /* The first operand ends the options, and so does --. */
     {"*p_*", "127.0.0.1 -1", NO_PORT "-1", 2},
     {"*p_*", "-- -q -h", NO_PORT "-h", 2},
@@ -113,31 +116,11 @@ SCENE(usage_is_printed_whole)
     }
 }
 
-/* In a network without addresses, and with a /tmp of their own: the ports and
- * paths of this machine stay alone. */
-SCENE(defaults_are_used)
-{
-    if (system("unshare -rmn true") != 0)
-        skip(); /* not allowed here */
-    for (size_t i = 0; i < LENGTH(programs); i++) {
-        struct program *program =
-            start("unshare -rmn sh -c 'exec 8<\"$(command -v %s)\" && mount -t "
-                  "tmpfs none /tmp && /proc/self/fd/8 -h && echo may >&2 && "
-                  "exec /proc/self/fd/8 || echo may not >&2'",
-                  programs[i].name);
-        if (strcmp(expect_said(program, "may*"), "may not") == 0)
-            skip(); /* nor a mount, or the program needs something in /tmp */
-        (void)expect_said(
-            program, formatted("%s: %s*", programs[i].name, programs[i].told));
-    }
-}
-
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(wrong_command_lines_are_refused),
         TEST(usage_is_printed_whole),
-        TEST(defaults_are_used),
     };
 
     return play_tests("usage", tests, argc, argv);
