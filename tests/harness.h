@@ -159,16 +159,11 @@ const char *wait_for_line(struct program *program, const char *pattern);
 size_t count_said(const struct program *program, const char *pattern);
 
 /*
- * expect_story(program, text) waits until the program has ended, and all of
- * standard error is this text; expect_lines(program, text) until standard
- * error has lines that match those of the text, in this order, perhaps with
- * others before, between and behind them, and * in the text stands for
- * anything. In what is said and in the text are masked, and nothing else:
- *
- *     tcp_server[4711]: ...              tcp_server[N]: ...
- *     fork() = 4711                      fork() = N (but 0 and -1 stay)
- *     127.0.0.1:40312, [::1]:40312       127.0.0.1:N, [::1]:N (but :0 stays)
- *     ECONNREFUSED (Connection refused)  ECONNREFUSED (N)
+ * expect_lines(program, text) waits until standard error has lines that match
+ * those of the text, in this order, perhaps with others before, between and
+ * behind them; * in the text stands for anything. expect_story(program, text)
+ * waits until the program has ended, and these lines, each with its newline,
+ * are all of standard error.
  *
  * Processes speak at the same time, so their lines are put in order before:
  * first those of the program, then those of each child, by its number.

@@ -1,11 +1,11 @@
 /*
  * test_streams.c - proves what the TCP pair and the UNIX pair promise alike:
  * the scenes of the first list are played by both. Two more lists have what
- * belongs to one of them: hosts and ports, and the socket file.
+ * belongs to one of them: names of hosts, and the socket file. What the pages
+ * show (docs/) is proven there, and not once more here.
  */
 #include "harness.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -21,54 +21,10 @@ enum {
     TIMES = 50,      /* what a race would spoil now and then */
 };
 
-/* The usual conversation. What both pairs tell about it, in their names: */
-#define CLIENT_STORY(name, server)                                             \
-    name ": connect(3, " server ") waits for the server\n" name                \
-         ": connect(3, " server ") = 0\n" name                                 \
-         ": write(3) = 15 \"Hello, server!\\n\"\n" name                        \
-         ": shutdown(3, SHUT_WR) = 0\n" name                                   \
-         ": read(3) waits for the answer\n" name                               \
-         ": read(3) = 15 \"Hello, server!\\n\"\n" name                         \
-         ": read(3) = 0, end of file\n" name ": close(3) = 0\n"
-#define CHILD_STORY(name)                                                      \
-    name ": fork() = 0\n" name ": close(3) = 0\n" name                         \
-         ": read(4) waits for the client\n" name                               \
-         ": read(4) = 15 \"Hello, server!\\n\"\n" name                         \
-         ": write(4) = 15\n" name ": read(4) = 0, end of file\n" name          \
-         ": close(4) = 0\n"
 static const struct pair {
     const char *name;  /* of the programs, before _server and _client */
     const char *place; /* a free one, as operands */
-    const char *server_story, *client_story;
-} pairs[] = {
-    {"tcp", "127.0.0.1 0",
-     "tcp_server: getaddrinfo(127.0.0.1, 0) = 0\n"
-     "tcp_server: socket(AF_INET, SOCK_STREAM) = 3\n"
-     "tcp_server: setsockopt(3, SO_REUSEADDR) = 0\n"
-     "tcp_server: bind(3, 127.0.0.1:0) = 0\n"
-     "tcp_server: listen(3, 128) = 0\n"
-     "tcp_server: ready on 127.0.0.1:N\n"
-     "tcp_server: accept(3) waits for a client\n"
-     "tcp_server: accept(3, 127.0.0.1:N) = 4\n"
-     "tcp_server: fork() = N\n"
-     "tcp_server: close(4) = 0\n"
-     "tcp_server: close(3) = 0\n" CHILD_STORY("tcp_server[N]"),
-     "tcp_client: socket(AF_INET, SOCK_STREAM) = 3\n" CLIENT_STORY(
-         "tcp_client", "127.0.0.1:N")},
-    {"unix", "socket",
-     "unix_server: socket(AF_UNIX, SOCK_STREAM) = 3\n"
-     "unix_server: bind(3, socket) = 0\n"
-     "unix_server: listen(3, 128) = 0\n"
-     "unix_server: ready on socket\n"
-     "unix_server: accept(3) waits for a client\n"
-     "unix_server: accept(3) = 4\n"
-     "unix_server: fork() = N\n"
-     "unix_server: close(4) = 0\n"
-     "unix_server: unlink(socket) = 0\n"
-     "unix_server: close(3) = 0\n" CHILD_STORY("unix_server[N]"),
-     "unix_client: socket(AF_UNIX, SOCK_STREAM) = 3\n" CLIENT_STORY(
-         "unix_client", "socket")},
-};
+} pairs[] = {{"tcp", "127.0.0.1 0"}, {"unix", "socket"}};
 
 static const struct pair *pair;
 static const char *address; /* of the last server */
@@ -181,29 +137,24 @@ static bool is_asleep(const void *process)
                             (long)*(const pid_t *)process)) == 0;
 }
 
-/* Not even a zombie is left. */
-static bool is_gone(const void *process)
-{
-    return kill(*(const pid_t *)process, 0) == -1;
-}
-
 /* ---- Both pairs ---- */
 
+/* The pages have every line of it; but there the server does not end. */
 SCENE(hello_comes_back)
 {
     struct program *server = serve("-n 1", "");
     struct program *client = call("", "");
-    const char *resolved = "";
 
-    if (pair == pairs)
-        resolved = formatted("tcp_client: getaddrinfo(127.0.0.1, %s) = 0\n",
-                             port_of(server));
     expect_status(client, 0);
-    expect_story(client, formatted("%s%s", resolved, pair->client_story));
     expect_printed(client, "Hello, server!\n");
+    expect_lines(client, formatted("*: connect(3, %s) = 0\n"
+                                   "*: close(3) = 0",
+                                   address));
     expect_status(server, 0);
-    expect_story(server, pair->server_story);
     expect_printed(server, "");
+    expect_lines(server, "*_server: close(4) = 0\n"
+                         "*_server: close(3) = 0\n"
+                         "*]: close(4) = 0");
 }
 
 /* What is typed, or else sent as the message, and what is printed and told: the
@@ -223,7 +174,6 @@ SCENE(conversations_in_one_question)
         {"", "'a line\n'", "", 0, "a line\n\n", ""},
         {"", "-", "", 0, "", "*: poll() waits for input (Ctrl-D ends it) *"},
         {"", "-", "no newline", 0, "no newline", ""},
-        {"", "-", "你好！\n", 0, "你好！\n", "*: write(3) = 10 \"你好！\\n\""},
         {"", "-", "\033[\177\r\302\233\377\344\n", 0,
          "\033[\177\r\302\233\377\344\n",
          "*: write(3) = 9 \"\\x1b[\\x7f\\x0d\\xc2\\x9b\\xff\\xe4\\n\""},
@@ -252,26 +202,6 @@ SCENE(conversations_in_one_question)
         expect_lines(server, "*: socket(*) = 3\n*: accept(3*) = 4");
     }
     (void)unlink("p");
-}
-
-/* One read is not one message: two writes may be one read, and get one reply.
- * The server is stopped while they come. */
-SCENE(every_read_is_answered)
-{
-    struct program *server = serve("-q -n 1", "yes");
-
-    suspend(server);
-    int fd = connect_to(address);
-    transmit(fd, "one", 3);
-    transmit(fd, "two", 3);
-    resume(server);
-    assert_true(has_come(fd, "yes\n"));
-    transmit(fd, "three", 5);
-    assert_true(has_come(fd, "yes\n"));
-    close(fd);
-    expect_status(server, 0);
-    expect_story(server,
-                 formatted("%s_server: ready on %s\n", pair->name, address));
 }
 
 /* At first the client's output is read slowly, and its input, a file, is always
@@ -428,7 +358,8 @@ SCENE(strange_servers)
     (void)unlink("stranger");
 }
 
-/* Each is its own trouble: another client idles, a third one is served. */
+/* Each is its own trouble: another client idles, a third one is served. At last
+ * the parent waits for the child of the one who idles. */
 SCENE(strange_clients)
 {
     static const struct {
@@ -448,33 +379,12 @@ SCENE(strange_clients)
         expect_said(server, rows[i].said);
         expect_said(server, "*]: close(4) = 0");
         expect_echo();
+        expect_said(server, "*_server: close(3) = 0");
+        wait_until(is_asleep, &server->pid, "a parent that waits");
         assert_true(is_answered(idle, "still here"));
         close(idle);
         expect_status(server, 0);
     }
-}
-
-/* The parent tells a child's number, which the child's lines show. When it has
- * ended, nothing is left of it. The parent waits: in accept, or at last for its
- * last child. */
-SCENE(children_are_named_and_waited_for)
-{
-    struct program *server = serve("-n 3", "");
-
-    for (int i = 1; i <= 3; i++) {
-        int fd = connect_to(address);
-        const char *line = expect_said(server, "*_server: fork() = *");
-        pid_t child = (pid_t)strtol(strstr(line, "= ") + 2, NULL, 10);
-        expect_said(server, i < 3 ? "*: accept(3) waits for a client"
-                                  : "*_server: close(3) = 0");
-        wait_until(is_asleep, &server->pid, "a parent that waits");
-        assert_true(is_answered(fd, "hello"));
-        close(fd);
-        expect_said(server,
-                    formatted("*_server[%ld]: close(4) = 0", (long)child));
-        wait_until(is_gone, &child, "the end of a child");
-    }
-    expect_status(server, 0);
 }
 
 /* A signal ends a client, and the server; not its child, which goes on with
@@ -504,100 +414,21 @@ SCENE(signals_end_programs_but_no_conversation)
     }
 }
 
-/* ---- Failures of either pair ---- */
-
-static int bind_only(int fd, const struct sockaddr *own, socklen_t size)
-{
-    return bind(fd, own, size);
-}
-
-/* Somebody without privileges, if that can be. */
-#define NOBODY                                                                 \
-    "$(test $(id -u) != 0 || echo setpriv --reuid=65534 --clear-groups) "
-#define IS_ROOT "test $(id -u) = 0 && "
-
-/* Each is a call with its symbol and a hint, also with -q. No name service is
- * asked: there is no network where it could be. */
-SCENE(failures_are_told_with_hints)
-{
-    int bound = open_socket("127.0.0.1:0", SOCK_STREAM, bind_only);
-    int taken = listen_on("127.0.0.1:0"); /* by one who never accepts */
-    const struct {
-        const char *needed, *command, *failure, *hint;
-    } rows[] = {
-        {":", "tcp_client -q fe80::1%no 80",
-         "getaddrinfo(fe80::1%no, 80) = EAI_NONAME (*", "check HOST: a *"},
-        {"unshare -rn true", "unshare -rn tcp_server -q no.such.invalid 80",
-         "getaddrinfo(no.such.invalid, 80) = EAI_*A* (*", "check HOST: a *"},
-        {":", formatted("tcp_client -q 127.0.0.1 %s", own_port(bound)),
-         "connect(3, 127.0.0.1:*) = -1 ECONNREFUSED (*",
-         "start tcp_server first, on this HOST and PORT"},
-        {":", formatted("tcp_server -q 127.0.0.1 %s", own_port(taken)),
-         "bind(3, 127.0.0.1:*) = -1 EADDRINUSE (*",
-         "end the server on this PORT (suspended? fg), or take another"},
-        {":", "tcp_server -q 192.0.2.1 0", /* nobody's (RFC 5737) */
-         "bind(3, 192.0.2.1:0) = -1 EADDRNOTAVAIL (*", "take an address *"},
-        {NOBODY "tcp_server -h >help && test 80 -lt "
-                "$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start)",
-         NOBODY "tcp_server -q 127.0.0.1 80",
-         "bind(3, 127.0.0.1:80) = -1 EACCES (*", "take a PORT from 1024 on: *"},
-        {":", "unix_client -q nothing", "connect(3, nothing) = -1 ENOENT (*",
-         "start unix_server first, with the same PATH"},
-        {":", "unix_client -q notes", "connect(3, notes) = -1 ECONNREFUSED (*",
-         "start unix_server first: nobody listens on this PATH"},
-        {":", "unix_server -q no/socket", "bind(3, no/socket) = -1 ENOENT (*",
-         "make the folder of PATH first: it does not exist"},
-        {IS_ROOT NOBODY "unix_server -h >help", NOBODY "unix_server -q mine",
-         "bind(3, mine) = -1 EACCES (*", "take another PATH *: *"},
-        {IS_ROOT NOBODY "unix_client -h >help", NOBODY "unix_client -q notes",
-         "connect(3, notes) = -1 EACCES (*", "take another PATH *: *"},
-    };
-
-    assert_int_equal(system("umask 077; echo mine >notes; chmod 755 ."), 0);
-    for (size_t i = 0; i < LENGTH(rows); i++) {
-        if (system(rows[i].needed) != 0)
-            continue;
-        struct program *program = start("%s", rows[i].command);
-        expect_status(program, 1);
-        expect_lines(program, formatted("*: %s\n*: hint: %s", rows[i].failure,
-                                        rows[i].hint));
-        assert_int_equal(count_said(program, "*"), 2);
-    }
-    assert_int_equal(system("rm -f notes help"), 0);
-}
-
 /* ---- TCP alone ---- */
-
-SCENE(hosts_are_names_and_addresses)
-{
-    static const char *const rows[][3] = {
-        {"localhost", "localhost", "*:*"},
-        {"0.0.0.0", "127.0.0.1", "0.0.0.0:*"},
-        {"::1", "::1", "[::1]:*"},
-        {"::", "::1", "[::]:*"},
-    };
-
-    for (size_t i = 0; i < (has_ipv6() ? 4 : 2); i++) {
-        struct program *server = start("tcp_server -n 1 %s 0", rows[i][0]);
-        expect_said(server, formatted("*: ready on %s", rows[i][2]));
-        place = formatted("%s %s", rows[i][1], port_of(server));
-        expect_echo();
-        expect_status(server, 0);
-    }
-}
 
 /* A command line, where the name pair.test has two addresses. */
 #define WITH_NAMES "unshare -rm sh -c 'mount --bind names /etc/hosts && exec "
 
 /* Each of the two in turn is taken for the server, and then refuses the client:
- * so one of the first tries fails, whatever the order is. */
+ * so one of the first tries fails, whatever the order is. At last a name that
+ * nobody knows: no name server is asked, for there is no network. */
 SCENE(each_address_of_a_name_is_tried)
 {
     static const char *const hosts[] = {"127.0.0.1", "[::1]"};
     size_t taken = 0;
     size_t refused = 0;
 
-    if (!has_ipv6() || system("unshare -rm true") != 0)
+    if (!has_ipv6() || system("unshare -rmn true") != 0)
         skip();
     system("printf '127.0.0.1 pair.test\n::1 pair.test\n' >names");
     for (int i = 0; i < 2; i++) {
@@ -625,58 +456,15 @@ SCENE(each_address_of_a_name_is_tried)
     }
     assert_int_equal(taken, 1);
     assert_int_equal(refused, 1);
+    struct program *lost =
+        start("unshare -rn tcp_client -q no.such.invalid 80");
+    expect_status(lost, 1);
+    expect_story(lost, "*: getaddrinfo(no.such.invalid, 80) = EAI_*A* (*\n"
+                       "*: hint: check HOST: a *\n");
     (void)unlink("names");
 }
 
 /* ---- UNIX alone ---- */
-
-SCENE(stale_socket_is_replaced)
-{
-    end_by(serve("", ""), SIGKILL);
-    struct program *server = serve("-n 1", "");
-
-    expect_echo();
-    expect_status(server, 0);
-    expect_lines(server, "*: bind(3, socket) = -1 EADDRINUSE (*\n"
-                         "*: socket(AF_UNIX, SOCK_DGRAM) = 4\n"
-                         "*: connect(4, socket) = -1 ECONNREFUSED (*\n"
-                         "*: unlink(socket) = 0\n"
-                         "*: close(4) = 0\n"
-                         "*: bind(3, socket) = 0\n"
-                         "*: unlink(socket) = 0");
-    assert_int_equal(count_said(server, "*: hint: *"), 0);
-}
-
-static bool queue_is_full;
-
-static int connect_if_it_can(int fd, const struct sockaddr *server,
-                             socklen_t size)
-{
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    queue_is_full = connect(fd, server, size) == -1;
-    return 0;
-}
-
-/* Not even one that is suspended while its queue of clients is full. */
-SCENE(live_server_is_not_replaced)
-{
-    struct program *first = serve("", "");
-
-    suspend(first);
-    for (queue_is_full = false; !queue_is_full;)
-        open_socket("socket", SOCK_STREAM, connect_if_it_can);
-    struct program *second = start("unix_server socket");
-    expect_status(second, 1);
-    expect_lines(second, "*: connect(4, socket) = -1 EPROTOTYPE (*\n"
-                         "*: close(4) = 0\n"
-                         "*: bind(3, socket) = -1 EADDRINUSE (*\n"
-                         "*: hint: end the server on this PATH *");
-    assert_int_equal(count_said(second, "*: unlink(*"), 0);
-    signal_program(first, SIGTERM);
-    resume(first); /* and now it ends, without a look at the queue */
-    ends_with(first, 128 + SIGTERM);
-    assert_false(is_there("socket"));
-}
 
 /* A file, a folder, a FIFO, a link, and one to nowhere. */
 SCENE(what_is_no_socket_is_untouched)
@@ -688,9 +476,8 @@ SCENE(what_is_no_socket_is_untouched)
         struct program *server = start("unix_server -q %c", *name);
         expect_status(server, 1);
         expect_story(server,
-                     formatted("unix_server: bind(3, %c) = -1 EADDRINUSE (N)\n"
-                               "unix_server: hint: take another PATH: what is "
-                               "there is no socket\n",
+                     formatted("unix_server: bind(3, %c) = -1 EADDRINUSE (*\n"
+                               "unix_server: hint: take another PATH: *\n",
                                *name));
     }
     assert_int_equal(system("test \"$(cat l)\" = mine && test -p p &&"
@@ -699,19 +486,15 @@ SCENE(what_is_no_socket_is_untouched)
                      0);
 }
 
-/* The longest path there is; and the file is its owner's, whatever the umask.
- * Its maker removes it, and no child does, even by the same signal. */
+/* The longest path there is. Its maker removes it, and no child does, even by
+ * the same signal. */
 SCENE(socket_file_is_removed_by_its_maker)
 {
     static const int numbers[] = {SIGINT, SIGTERM};
-    struct stat status;
 
     for (size_t i = 0; i < LENGTH(numbers); i++) {
-        struct program *server =
-            start("sh -c 'umask 0; exec unix_server %0107d'", 0);
+        struct program *server = start("unix_server %0107d", 0);
         meet_at(address_of(server));
-        assert_int_equal(lstat(address, &status), 0);
-        assert_int_equal(status.st_mode & (S_IRWXG | S_IRWXO), 0);
         int fd = connect_to(address);
         const char *line = expect_said(server, "*_server: fork() = *");
         assert_true(is_answered(fd, "hello"));
@@ -767,23 +550,17 @@ int main(int argc, char *argv[])
     const struct CMUnitTest both[] = {
         TEST(hello_comes_back),
         TEST(conversations_in_one_question),
-        TEST(every_read_is_answered),
         TEST(much_comes_back_whole_in_spite_of_stops),
         TEST(typed_lines_are_answered_and_told),
         TEST(eight_calls_of_a_burst_are_told),
         TEST(strange_servers),
         TEST(strange_clients),
-        TEST(children_are_named_and_waited_for),
         TEST(signals_end_programs_but_no_conversation),
     };
     const struct CMUnitTest tcp[] = {
-        TEST(failures_are_told_with_hints),
-        TEST(hosts_are_names_and_addresses),
         TEST(each_address_of_a_name_is_tried),
     };
     const struct CMUnitTest local[] = {
-        TEST(stale_socket_is_replaced),
-        TEST(live_server_is_not_replaced),
         TEST(what_is_no_socket_is_untouched),
         TEST(socket_file_is_removed_by_its_maker),
         TEST(socket_file_of_another_stays),

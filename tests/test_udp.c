@@ -1,7 +1,7 @@
 /*
  * test_udp.c - udp_server and udp_client, end to end: what a datagram carries,
- * that the story is whole, what the client does when UDP loses, doubles or
- * delays a datagram, and that every failure is told, with its hint.
+ * and what the client does when UDP loses, doubles or delays one. What the
+ * pages show (docs/), such as the usual stories and failures, is proven there.
  */
 #include "harness.h"
 
@@ -9,38 +9,6 @@
 #include <unistd.h>
 
 enum { DATAGRAM_MAX = 65507 }; /* bytes that a datagram of IPv4 can carry */
-
-/* Parts of stories. $PORT is what with_port() fills in. */
-#define RESOLVED "udp_client: getaddrinfo(127.0.0.1, $PORT) = 0\n"
-#define WAITS    "udp_client: read(0) waits for input (Ctrl-D ends it)\n"
-#define CONNECTED                                                              \
-    "udp_client: socket(AF_INET, SOCK_DGRAM) = 3\n"                            \
-    "udp_client: setsockopt(3, SO_RCVTIMEO) = 0\n"                             \
-    "udp_client: connect(3, 127.0.0.1:N) = 0\n"
-#define ASKED(number)                                                          \
-    "udp_client: sendto(3) = 14 \"Hello, server!\"\n"                          \
-    "udp_client: recvfrom(3) waits for the answer, try " number " of 3\n"
-#define ANSWERED                                                               \
-    "udp_client: recvfrom(3) = 2 \"Hi\"\n"                                     \
-    "udp_client: close(3) = 0\n"
-#define TIMED_OUT(number)                                                      \
-    ASKED(number) "udp_client: recvfrom(3) = -1 EAGAIN (N)\n"
-#define REFUSED                                                                \
-    "udp_client: recvfrom(3) = -1 ECONNREFUSED (N)\n"                          \
-    "udp_client: hint: start udp_server first, on this HOST and PORT\n"
-#define TOO_LARGE                                                              \
-    "udp_client: sendto(3) = -1 EMSGSIZE (N)\n"                                \
-    "udp_client: hint: send less: a datagram holds at most 65507 bytes\n"
-
-/* The port is in the environment, so that the shell fills it in, too. */
-static const char *with_port(const char *text)
-{
-    const char *mark = strstr(text, "$PORT");
-
-    return mark == NULL ? text
-                        : formatted("%.*s%s%s", (int)(mark - text), text,
-                                    getenv("PORT"), mark + strlen("$PORT"));
-}
 
 /* Takes this question as a server would, so that transmit() answers it. One
  * that a busy machine has let wait, and that was asked again, is dropped. */
@@ -78,26 +46,6 @@ static void compare_whole_end(struct program *program, int status,
 
 /* ---- Conversations ---- */
 
-SCENE(both_sides_tell_every_call)
-{
-    struct program *server = start("udp_server -n 1 127.0.0.1 0 Hi");
-
-    setenv("PORT", port_of(server), 1);
-    struct program *client = start("udp_client 127.0.0.1 $PORT");
-    expect_end(client, 0, "Hi\n");
-    expect_end(server, 0, "");
-    expect_story(client, with_port(RESOLVED CONNECTED ASKED("1") ANSWERED));
-    expect_story(
-        server, "udp_server: getaddrinfo(127.0.0.1, 0) = 0\n"
-                "udp_server: socket(AF_INET, SOCK_DGRAM) = 3\n"
-                "udp_server: bind(3, 127.0.0.1:0) = 0\n"
-                "udp_server: ready on 127.0.0.1:N\n"
-                "udp_server: recvfrom(3) waits for a datagram\n"
-                "udp_server: recvfrom(3, 127.0.0.1:N) = 14 \"Hello, server!\"\n"
-                "udp_server: sendto(3, 127.0.0.1:N) = 2 \"Hi\"\n"
-                "udp_server: close(3) = 0\n");
-}
-
 /* What a server, which ends with 0, and a client of these operands and this
  * input say to each other; $PORT is the server's. */
 static const struct {
@@ -106,23 +54,23 @@ static const struct {
     const char *by_server, *by_client; /* lines of their stories */
 } talks[] = {
     {"-n 1 127.0.0.1 0 ''", "127.0.0.1 $PORT 'a\nb\n'", "", "\n", 0,
-     "udp_server: sendto(3, 127.0.0.1:N) = 0 \"\"",
+     "udp_server: sendto(3, 127.0.0.1:*) = 0 \"\"",
      "udp_client: sendto(3) = 4 \"a\\nb\\n\""},
     {"-n 1 localhost 0", "localhost $PORT ''", "", "\n", 0,
      "udp_server: recvfrom(3, *) = 0 \"\"", "udp_client: recvfrom(3) = 0 \"\""},
     {"-n 4 127.0.0.1 0", "127.0.0.1 $PORT - 2>&-",
      "one\n\n\033[2J你好\xff\r\nno newline",
      "one\n\n\033[2J你好\xff\r\nno newline\n", 0,
-     "*: recvfrom(3, 127.0.0.1:N) = 12 \"\\x1b[2J你好\\xff\\x0d\"\n"
-     "*: sendto(3, 127.0.0.1:N) = 12",
+     "*: recvfrom(3, 127.0.0.1:*) = 12 \"\\x1b[2J你好\\xff\\x0d\"\n"
+     "*: sendto(3, 127.0.0.1:*) = 12",
      ""},
     {"-n 1 127.0.0.1 0", "-q 127.0.0.1 $PORT >/dev/full", "", "", 1, "",
      "udp_client: write(1) = -1 ENOSPC (*)"},
     {"-n 1 127.0.0.1 0", "127.0.0.1 $PORT >&-", "", "", 1, "",
      "udp_client: write(1) = -1 EBADF (*)"},
     {"-n 1 ::1 0", "::1 $PORT", "", "Hello, server!\n", 0,
-     "udp_server: ready on [::1]:N\n*: recvfrom(3, [::1]:N) = 14 *",
-     "udp_client: connect(3, [::1]:N) = 0"}, /* the last: if there is IPv6 */
+     "udp_server: ready on [::1]:*\n*: recvfrom(3, [::1]:*) = 14 *",
+     "udp_client: connect(3, [::1]:*) = 0"}, /* the last: if there is IPv6 */
 };
 
 SCENE(what_goes_comes_back)
@@ -189,11 +137,11 @@ SCENE(one_client_is_no_trouble_for_another)
     deaf->fds[OUTPUT] = -1;
     type(deaf, "Hello\n");
     expect_status(deaf, 1);
-    expect_lines(deaf, "udp_client: write(1) = -1 EPIPE (N)\n*: hint: *");
+    expect_lines(deaf, "udp_client: write(1) = -1 EPIPE (*\n*: hint: *");
     type(idle, "two\n");
     expect_end(idle, 0, "one\ntwo\n");
     expect_status(server, 0);
-    expect_story(server, "udp_server: ready on 127.0.0.1:N\n");
+    expect_story(server, "udp_server: ready on 127.0.0.1:*\n");
 }
 
 /* Both stories of a burst are short, and end with the totals. On a busy machine
@@ -266,58 +214,17 @@ SCENE(only_the_answer_to_the_question_is_shown)
     expect_end(client, 0, "first\nsecond\n");
 }
 
-SCENE(a_silent_server_is_asked_three_times)
+/* Without a question nothing is sent. */
+SCENE(input_may_be_empty_or_fail)
 {
-    setenv("PORT", own_port(bound_datagram("127.0.0.1:0")), 1);
-    struct program *client = start("udp_client 127.0.0.1 $PORT");
+    struct program *empty = start("udp_client 127.0.0.1 1 -");
+    struct program *folder = start("udp_client 127.0.0.1 1 - </");
 
-    expect_status(client, 1);
-    expect_story(client,
-                 with_port(RESOLVED CONNECTED TIMED_OUT("1") TIMED_OUT(
-                     "2") TIMED_OUT("3") "udp_client: hint: start udp_server, "
-                                         "check HOST: no answer came\n"));
-}
-
-/* ---- Failures: whole stories ---- */
-
-/* Nobody listens at $PORT; ${LONG}1 is one byte too long. The last one has no
- * input, so nothing to send, and nothing fails. */
-static const char *const failures[][2] = {
-    {"udp_client 127.0.0.1 $PORT", RESOLVED CONNECTED ASKED("1") REFUSED},
-    {"udp_client -q 127.0.0.1 $PORT", REFUSED},
-    {"udp_client 127.0.0.1 $PORT \"${LONG}1\"", RESOLVED CONNECTED TOO_LARGE},
-    {"sh -c 'echo \"${LONG}1\" | udp_client 127.0.0.1 $PORT -'",
-     RESOLVED WAITS CONNECTED TOO_LARGE},
-    {"udp_client 127.0.0.1 $PORT - </",
-     RESOLVED WAITS "udp_client: read(0) = -1 EISDIR (N)\n"},
-    {"udp_server 127.0.0.1 $PORT",
-     "udp_server: getaddrinfo(127.0.0.1, $PORT) = 0\n"
-     "udp_server: socket(AF_INET, SOCK_DGRAM) = 3\n"
-     "udp_server: bind(3, 127.0.0.1:N) = -1 EADDRINUSE (N)\n"
-     "udp_server: hint: end the server on this PORT (suspended? fg), or take "
-     "another\n"},
-    {"udp_server 192.0.2.1 0", /* nobody's address: RFC 5737 */
-     "udp_server: getaddrinfo(192.0.2.1, 0) = 0\n"
-     "udp_server: socket(AF_INET, SOCK_DGRAM) = 3\n"
-     "udp_server: bind(3, 192.0.2.1:0) = -1 EADDRNOTAVAIL (N)\n"
-     "udp_server: hint: take an address of this machine, such as 127.0.0.1\n"},
-    {"udp_client no..host 1", /* can't be a name: no name server is asked */
-     "udp_client: getaddrinfo(no..host, 1) = EAI_NONAME (N)\n"
-     "udp_client: hint: check HOST: a name, or an address such as 127.0.0.1\n"},
-    {"udp_client 127.0.0.1 $PORT -", RESOLVED WAITS},
-};
-
-SCENE(failures_are_told_with_a_hint)
-{
-    size_t count = sizeof failures / sizeof *failures;
-
-    setenv("PORT", own_port(deaf_datagram("127.0.0.1:0")), 1);
-    setenv("LONG", formatted("%0*d", DATAGRAM_MAX, 1), 1);
-    for (size_t i = 0; i < count; i++) {
-        struct program *program = start("%s", failures[i][0]);
-        expect_end(program, i < count - 1 ? 1 : 0, "");
-        expect_story(program, with_port(failures[i][1]));
-    }
+    expect_end(empty, 0, "");
+    expect_story(empty, "udp_client: getaddrinfo(127.0.0.1, 1) = 0\n"
+                        "udp_client: read(0) waits for input (Ctrl-D *)\n");
+    expect_end(folder, 1, "");
+    expect_lines(folder, "udp_client: read(0) = -1 EISDIR (*");
 }
 
 /* A program that finds names in the test's own file, instead of the machine's.
@@ -342,16 +249,18 @@ SCENE(a_name_with_several_addresses)
     expect_end(client, 0, "1\n2\n");
     assert_int_equal(count_said(client, "*ECONNREFUSED*"), 1);
     expect_status(server, 0);
-    expect_lines(server, "*: bind(3, [::1]:N) = -1 EADDRINUSE (N)\n"
+    expect_lines(server, "*: bind(3, [::1]:*) = -1 EADDRINUSE (*\n"
                          "udp_server: close(3) = 0\n"
-                         "*\nudp_server: ready on 127.1.2.3:N\n");
+                         "*\nudp_server: ready on 127.1.2.3:*\n");
     assert_int_equal(count_said(server, "*hint*"), 0);
 
     client = start(NAMES "udp_client two.test $PORT"); /* nobody, now */
     expect_status(client, 1);
-    expect_lines(client, "udp_client: recvfrom(3) = -1 ECONNREFUSED (N)\n"
+    expect_lines(client, "udp_client: recvfrom(3) = -1 ECONNREFUSED (*\n"
                          "udp_client: close(3) = 0\n"
-                         "udp_client: connect(3, 127.1.2.3:N) = 0\n" REFUSED);
+                         "udp_client: connect(3, 127.1.2.3:*) = 0\n"
+                         "udp_client: recvfrom(3) = -1 ECONNREFUSED (*\n"
+                         "udp_client: hint: start udp_server first, *\n");
     assert_int_equal(count_said(client, "*hint*"), 1);
     unlink("hosts");
 }
@@ -359,15 +268,13 @@ SCENE(a_name_with_several_addresses)
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
-        TEST(both_sides_tell_every_call),
         TEST(what_goes_comes_back),
         TEST(datagrams_of_every_size_pass_whole),
         TEST(one_client_is_no_trouble_for_another),
         TEST(a_burst_is_counted_and_leaks_nothing),
         TEST(a_person_sees_every_line_told),
         TEST(only_the_answer_to_the_question_is_shown),
-        TEST(a_silent_server_is_asked_three_times),
-        TEST(failures_are_told_with_a_hint),
+        TEST(input_may_be_empty_or_fail),
         TEST(a_name_with_several_addresses),
     };
 
