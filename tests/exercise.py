@@ -1,0 +1,452 @@
+#!/usr/bin/env python3
+# exercise.py - the judge of the exercises. Start it by exercise.sh, which says how.
+#
+# CHECKS is the table of what is checked: for each exercise what has to be so, the
+# page that explains it, and the conversation that shows it, step by step: who,
+# what, and perhaps which bytes. "it" is the program that is judged. All others
+# are played here: S is the server of a program that is a client, T a stranger to
+# both; A, B, C and numbers are clients. What each can do are the methods of its
+# class.
+#
+# Nothing is judged by time, except where the task is a time. The deadline only
+# ends what hangs. Bytes that go one by one wait until the program has read the
+# one before, where that can be seen (Linux: /proc/net/tcp).
+import contextlib
+import os
+import pathlib
+import pathlib
+import random
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+DEADLINE = int(os.environ.get("EXERCISE_DEADLINE", "10"))  # seconds for a check
+EXERCISE = (sys.argv + ["", ""])[1]
+KIND = socket.SOCK_DGRAM if EXERCISE in ("timeout", "numbered") else socket.SOCK_STREAM
+HOST = "127.0.0.1"
+END = "the end of file"
+
+# The bytes that have a name in the conversations; others stand for themselves.
+MIB = bytes(range(256)) * 4096  # with NULs; it is no text
+LINES = b"".join(b"\0\xe4%01021d\n" % number for number in range(60))
+DATA = {
+    b"NOTHING": b"",
+    b"ENDLESS": b"x" * len(MIB) * 8,  # no newline in it
+    b"60_LINES": LINES,
+    b"61_LINES": LINES + b"\n",
+    b"1_MIB": MIB,
+    b"16_MIB": MIB * 16,
+    b"MESSAGE": b"\0\x10\0\0" + MIB,  # with its length in front
+    b"CAPITALS": b"\0\x10\0\0" + MIB.upper(),
+}
+
+# Who connects first is accepted first: when C is heard, all three are in.
+ENTER = r"A connects, B connects, C sends in\n, A gets in\n, B gets in\n"
+# To close with an answer unread resets the connection.
+VANISH = "A has_unread, it is_sent STOP, A sends half, A ends, A closes"
+MANY = "".join(f"{i} sends {i}\\n, " for i in range(50)) + "it has_no_new_process"
+MANY += "".join(f", {i} gets {i}\\n" for i in reversed(range(50)))
+
+CHECKS = rf"""
+client
+  a message, the end of file, the answer | connection.md, Half-close
+    it starts Hello, S gets_all Hello\n, S sends Hi!\n, S closes, it succeeds Hi!\n
+  an answer in pieces of one byte | connection.md, Buffers
+    it starts one, S gets_all one\n, S sends_slowly 你好, S closes, it succeeds 你好
+  an empty message, and no answer | connection.md, Half-close
+    it starts NOTHING, S gets_all \n, S closes, it succeeds NOTHING
+  1 MiB, with NUL bytes | connection.md, Buffers
+    it starts one, S gets_all one\n, S sends 1_MIB, S closes, it succeeds 1_MIB
+  a reset in the middle: status 1 | connection.md, Reset
+    it starts one, S gets_all one\n, S sends_slowly hal, S resets, it fails hal
+  nobody listens: status 1 | trouble.md, ECONNREFUSED
+    it starts_alone one, it fails NOTHING
+
+poll
+  a client, and its end of file | connection.md, Half-close
+    it serves, A sends one\n, A ends, A gets_all one\n
+  pieces of one byte | connection.md, Buffers
+    A sends_slowly 你好\n, A gets 你好\n
+  one is silent, another is served | connection.md, Two sockets
+    A connects, B sends one\n, B gets one\n, A sends two\n, A gets two\n
+  50 clients at once, in one process | connection.md, Two sockets
+    {MANY}
+  16 MiB for one who does not read; another is served | connection.md, When nobody reads
+    A sends& 16_MIB, A is_stuck, B sends one\n, B gets one\n, A gets 16_MIB
+  one vanishes while it is answered | connection.md, Reset
+    A sends one\n, {VANISH}, it is_sent CONT, B sends two\n, B gets two\n
+
+timeout
+  a question and its answer | udp.md
+    it starts Hello, S gets Hello, S sends Hi!, it succeeds Hi!\n
+  empty datagrams | udp.md
+    it starts NOTHING, S gets NOTHING, S sends NOTHING, it succeeds \n
+  61,440 bytes, with NUL bytes | udp.md
+    it starts one, S gets one, S sends 60_LINES, it succeeds 61_LINES
+  a stranger's answer is none | udp.md
+    it starts one, S gets one, T sends no, S sends ONE, it succeeds ONE\n
+  no answer for a second: status 1 | udp.md
+    it starts one, S gets one, it fails NOTHING, it has_lasted 1, S gets_no_more
+  nobody listens: status 1 | trouble.md, ECONNREFUSED
+    it starts_alone one, it fails NOTHING
+
+numbered
+  three questions, and an empty answer | udp.md
+    it starts one||three, S gets 1 one, S sends 1 ONE, S gets 2 , S sends 2 ,
+    S gets 3 three, S sends 3 \0, it succeeds ONE\n\n\0\n
+  an answer that comes twice | udp.md
+    it starts one|two, S gets 1 one, S sends 1 ONE, S sends 1 ONE, S gets 2 two,
+    S sends 2 TWO, it succeeds ONE\nTWO\n
+  other numbers, no number, a stranger | udp.md
+    it starts one, S gets 1 one, S sends 2 no, S sends 11 no, S sends NOTHING,
+    S sends 1, S sends no, T sends 1 no, S sends 1 ONE, it succeeds ONE\n
+  asks again, even while others are answered | udp.md
+    it starts one, S gets 1 one, S repeats 7 no, S gets 1 one, S sends 1 ONE,
+    it succeeds ONE\n
+  no answer to three tries: status 1 | udp.md
+    it starts one, S gets 1 one, S gets 1 one, S gets 1 one, it fails NOTHING,
+    it has_lasted 3, S gets_no_more
+
+framing
+  a message | sockets.md, Byte order
+    it serves, A sends \0\0\0\5Hello, A gets \0\0\0\5HELLO, A ends, A gets_all
+  three in one piece, one of them empty | connection.md, Buffers
+    A sends \0\0\0\1a\0\0\0\0\0\0\0\1b, A gets \0\0\0\1A\0\0\0\0\0\0\0\1B
+  pieces of one byte, also of the length | connection.md, Buffers
+    A sends_slowly \0\0\0\4\0a\xe4\xbd, A gets \0\0\0\4\0A\xe4\xbd
+  1 MiB is not too long | connection.md, Buffers
+    A sends MESSAGE, A gets CAPITALS
+  1 MiB and a byte is, and 4,294,967,295 | connection.md, Half-close
+    A sends \0\x10\0\1, A gets_all, B sends \xff\xff\xff\xff, B gets_all
+  the end in the middle of a message | connection.md, Half-close
+    A sends \0\0\0\5Hell, A ends, A gets_all, B sends \0\0\0\1b, B gets \0\0\0\1B
+  a reset in the middle of a length | connection.md, Reset
+    A sends_slowly \0\0, A resets, B sends \0\0\0\1b, B gets \0\0\0\1B
+
+transfer
+  the file is there with its last byte | connection.md, Half-close
+    it serves copy, A sends_slowly \0\0\0\2\0, it has_copy, A sends \xe4,
+    it succeeds, it has_copy \0\xe4, it has_files 1
+  an empty file, and one of 1 MiB | connection.md, Buffers
+    it serves copy, A sends \0\0\0\0, it succeeds, it has_copy NOTHING,
+    it serves copy, B sends MESSAGE, it succeeds, it has_copy 1_MIB
+  the end too early: status 1, no file | connection.md, Half-close
+    it serves copy, A sends \0\0\0\5Hell, A closes, it fails, it has_files 0
+  the end in the length: the same | connection.md, Half-close
+    it serves copy, A sends \0\0, A closes, it fails, it has_files 0
+  a reset: the same | connection.md, Reset
+    it serves copy, A sends_slowly \0\0\0\5Hell, A resets, it fails, it has_files 0
+  another file of this name stays | unix.md
+    it serves copy, A sends_slowly \0\0\0\5Hell, it finds_copy old, A sends o, it fails,
+    it has_copy old, it has_files 1
+
+chat
+  one side speaks, the other is silent | connection.md, Buffers
+    it starts, it types one\n, S gets one\n, S sends_slowly 你好\n, it prints 你好\n
+  Ctrl-D, and the server goes on | connection.md, Half-close
+    it starts, it types one, it ends, S gets_all one, S sends two\n, S closes,
+    it succeeds two\n
+  the server ends, and it goes on | connection.md, Half-close
+    it starts, S sends one\n, S ends, it prints one\n, it types two\n,
+    S gets two\n, it ends, it succeeds
+  16 MiB each way, at the same time | connection.md, When nobody reads
+    it starts, it types& 16_MIB, S sends 16_MIB, S gets 16_MIB, S ends, it ends,
+    it succeeds 16_MIB
+  a reset, while nobody types: status 1 | connection.md, Reset
+    it starts, S sends_slowly one, S resets, it fails one
+  nobody listens: status 1 | trouble.md, ECONNREFUSED
+    it starts_alone, it fails NOTHING
+
+room
+  what one says all others get | sockets.md, The calls
+    it serves, {ENTER}, A sends one\n, B gets one\n, B sends two\n, A gets two\n
+  pieces of one byte, three lines in one | connection.md, Buffers
+    {ENTER}, A sends_slowly 你好\n, B gets 你好\n, A sends one\n\n\0\n, B gets one\n\n\0\n
+  half a line waits for its newline | connection.md, Buffers
+    {ENTER}, A sends_slowly on, B sends two\n, C gets two\n, A sends e\n, C gets one\n
+  a line without end | connection.md, Buffers
+    {ENTER}, A sends& ENDLESS, B sends one\n, C gets one\n
+  one does not read, the others go on | connection.md, When nobody reads
+    {ENTER}, {"A sends 60_LINES, C gets 60_LINES, " * 140}A ends, A gets_all
+  one leaves in the middle of a line | connection.md, Half-close
+    {ENTER}, A sends half, A ends, A gets_all, B sends one\n, C gets one\n
+  one vanishes while it is spoken to | connection.md, Reset
+    {ENTER}, B sends one\n, C gets one\n, {VANISH}, B sends two\nthree\n,
+    it is_sent CONT, C gets two\nthree\n
+"""
+
+notes = []  # what happened in this check
+others = {}  # who plays in it, by name
+
+
+# Returns bytes as a text, quoted and cut short.
+def show(data):
+    text = repr(data[:40].decode(errors="backslashreplace")).replace("\\\\x", "\\x")
+    text = text[1:-1].replace('"', '\\"')
+    return f'"{text}"' + (f"... ({len(data):,} bytes)" if len(data) > 40 else "")
+
+
+# Fails if not just the expected bytes came, or if they ended in another way.
+def compare(what, expected, came, end="", ending=""):
+    if (came, ending) != (expected, end):
+        same = len(os.path.commonprefix([came, expected]))
+        where = f"\n  the difference begins at byte {same:,}" if same > 30 else ""
+        raise AssertionError(f"{what}\n  expected: {show(expected)} {end}\n"
+                             f"  came:     {show(came)} {ending}{where}")
+
+
+# Waits until the program has done something, and fails if it ends instead.
+def wait_for(what, is_done):
+    notes.append(f"the judge waits for {what}")
+    while not is_done():
+        if it.process.poll() is not None and not is_done():
+            raise AssertionError("the program ended before")
+        time.sleep(0.002)
+    notes.pop()
+
+
+# Returns whether something can be read.
+def has_come(sock, seconds=0):
+    return bool(select.select([sock], [], [], seconds)[0])
+
+
+# The program that is judged. It prints to files: so it never waits for the judge.
+class Program:
+    process = None
+
+    def run(self, port, words):
+        self.is_sent(b"KILL")
+        self.files = [tempfile.NamedTemporaryFile() for _ in range(2)]
+        operands = [] if words is None else words.decode().split("|")
+        command = [*sys.argv[2:], HOST, str(port), *operands]
+        notes[-1] = f"$ {subprocess.list2cmdline(command)}"
+        self.begin = time.monotonic()
+        self.process = subprocess.Popen(
+            command, bufsize=0, start_new_session=True, stdin=subprocess.PIPE,
+            stdout=self.files[0], stderr=self.files[1])
+
+    def is_sent(self, name):
+        if self.process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.Signals[f"SIG{name.decode()}"])
+
+    # As a client; its operands stand between |.
+    def starts(self, words=None):
+        server = Datagrams(type=KIND)
+        server.bind((HOST, 0))
+        others.update(S=server, T=Datagrams(type=KIND))
+        if KIND == socket.SOCK_STREAM:
+            server.listen()
+        self.run(server.getsockname()[1], words)
+        if KIND == socket.SOCK_STREAM:
+            wait_for("a connection", lambda: has_come(server))
+            others["S"] = Peer(server.accept()[0])
+
+    def starts_alone(self, words=None):
+        self.run(1, words)  # at this port there is nobody
+
+    # As a server, at a port below those that kernels choose from.
+    def serves(self, name=None):
+        self.port = 0
+        while self.port == 0 or socket.socket().connect_ex((HOST, self.port)) == 0:
+            self.port = random.randrange(10000, 32000)
+        self.folder = tempfile.TemporaryDirectory()
+        self.copy = pathlib.Path(self.folder.name, "copy")
+        self.run(self.port, name and bytes(self.copy))
+        wait_for('a line with "ready" (is it printed at once?)',
+                 lambda: re.search(b"ready.*\n", self.printed(0) + self.printed(1)))
+        self.before = self.processes()
+
+    def printed(self, i=0):
+        return pathlib.Path(self.files[i].name).read_bytes()
+
+    def processes(self):
+        command = f"ps -o pid= -g {self.process.pid} 2>/dev/null"
+        return subprocess.getoutput(command).encode()
+
+    def has_no_new_process(self):
+        compare("the process numbers:", self.before, self.processes())
+
+    def types(self, data):
+        self.process.stdin.write(data)
+
+    def ends(self):
+        self.process.stdin.close()
+
+    def prints(self, data):
+        wait_for("standard output", lambda: len(self.printed()) >= len(data))
+        compare("standard output:", data, self.printed())
+
+    # Returns how it ended; None: not yet.
+    def end(self):
+        status = self.process.poll()
+        return signal.Signals(-status).name if (status or 0) < 0 else f"status {status}"
+
+    def succeeds(self, output=None, end="status 0"):
+        wait_for("its end", lambda: self.process.poll() is not None)
+        output = self.printed() if output is None else output
+        compare("standard output, the end:", output, self.printed(), end, self.end())
+
+    def fails(self, output=None):
+        self.succeeds(output, "status 1")
+
+    def has_lasted(self, seconds):
+        lasted = time.monotonic() - self.begin
+        if not 0 <= lasted - int(seconds) < 4:
+            raise AssertionError(f"but it took {lasted:.1f} s")
+
+    def has_copy(self, data=b"(no file)"):
+        came = self.copy.read_bytes() if self.copy.exists() else b"(no file)"
+        compare("the file:", data, came)
+
+    def finds_copy(self, data):
+        self.copy.write_bytes(data)
+
+    def has_files(self, number):
+        compare("its files:", number, b"%d" % len(os.listdir(self.folder.name)))
+
+
+# One end of a connection; the program has the other one.
+class Peer:
+    def __init__(self, sock=None):
+        self.sock = sock or socket.create_connection((HOST, it.port))
+        ports = self.sock.getpeername()[1], self.sock.getsockname()[1]
+        self.line = r":%04X \w+:%04X \w\w \w+:(\w+)" % ports
+
+    def connects(self):
+        pass  # it is done
+
+    def sends(self, data):
+        with contextlib.suppress(OSError):  # if the program has closed, it shows later
+            self.sock.sendall(data)
+
+    # Byte by byte: each when the one before has been read.
+    def sends_slowly(self, data):
+        for i in range(len(data)):
+            self.sends(data[i:i + 1])
+            wait_for("the program to read that", self.is_read)
+
+    # Returns whether the program has read all that was sent.
+    def is_read(self):
+        for table in pathlib.Path("/proc/net").glob("tcp*"):
+            if found := re.search(self.line, table.read_text("ascii")):
+                return int(found[1], 16) == 0
+        return True  # it has closed
+
+    # Waits until nothing more is taken of what a thread sends.
+    def is_stuck(self):
+        while threading.active_count() > 1 and select.select([], [self.sock], [], 1)[1]:
+            time.sleep(0.01)
+
+    def gets(self, data, end=""):
+        came, ending = b"", ""
+        try:
+            while not ending and data[:len(came)] == came and (end or came != data):
+                piece = self.sock.recv(len(data) - len(came) or 1)
+                came += piece
+                ending = "" if piece else END
+        except (AssertionError, OSError) as error:
+            ending = f"- {error}"
+        compare("what came from the program:", data, came, end, ending)
+
+    def gets_all(self, data=b""):
+        self.gets(data, END)
+
+    def has_unread(self):
+        wait_for("an answer", lambda: has_come(self.sock))
+
+    def ends(self):
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def closes(self):
+        self.sock.close()
+
+    def resets(self):
+        linger = (1).to_bytes(4, sys.byteorder) + bytes(4)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.sock.close()
+
+
+# A socket of UDP. The program's address is known when S has been asked.
+class Datagrams(socket.socket):
+    noise = b""
+
+    def gets(self, data):
+        wait_for("a question", self.is_asked)
+        came, self.address = self.recvfrom(65536)
+        compare("what came from the program:", data, came)
+
+    def is_asked(self):
+        if self.noise:
+            self.sends(self.noise)
+        return has_come(self, 0.2)
+
+    def repeats(self, data):
+        self.noise = data
+
+    def gets_no_more(self):
+        compare("what came then:", b"", self.recv(65536) if has_come(self) else b"")
+
+    def sends(self, data):
+        self.sendto(data, others["S"].address)
+
+
+# Plays a conversation. What ends with & goes on while the next steps are played.
+def play(script):
+    notes.clear()
+    others.clear()
+    for step in script.split(", "):
+        who, verb, *data = step.split(" ", 2)
+        data = [raw.encode().decode("unicode_escape").encode("latin1") for raw in data]
+        data = [DATA.get(word, word) for word in data]
+        name = {"it": "the program", "S": "the server", "T": "a stranger"}.get(who)
+        action = verb.rstrip("&")
+        words = [name or f"client {who}", action.replace("_", " "), *map(show, data)]
+        notes.append(" ".join(words))
+        if who != "it" and who not in others:
+            others[who] = Peer()
+        action = getattr(others.get(who, it), action)
+        if verb.endswith("&"):
+            threading.Thread(target=action, args=data, daemon=True).start()
+        else:
+            action(*data)
+
+
+def hang(*_):
+    raise AssertionError(f"the program hangs: the judge waited for {DEADLINE} s")
+
+
+def main():
+    rows = CHECKS.partition(f"\n{EXERCISE}\n")[2].partition("\n\n")[0] + "\n"
+    checks = re.findall(r"^  (\S.*) \| (.*)\n((?:    .*\n)+)", rows, re.M)
+    if not checks or len(sys.argv) < 3:
+        names = "|".join(re.findall(r"^\w+$", CHECKS, re.M))
+        print(f"usage: sh tests/exercise.sh {names} PROGRAM...", file=sys.stderr)
+        sys.exit(2)
+    signal.signal(signal.SIGALRM, hang)
+    try:
+        for words, page, script in checks:
+            signal.alarm(DEADLINE)
+            play(re.sub(r"\n +", " ", script.strip()))
+            print(f"ok: {words}", flush=True)
+    except (AssertionError, OSError) as error:
+        signal.alarm(0)
+        print(f"FAILED: {words}", *notes[-8:], sep="\n  ")
+        time.sleep(0.2)  # it may be just ending
+        print(error)
+        if it.process:
+            print(f"the program: {it.end()}, last words {show(it.printed(1)[-40:])}")
+        print(f"see docs/{page}")
+        sys.exit(1)
+    finally:
+        it.is_sent(b"KILL")
+
+
+it = Program()
+main()
