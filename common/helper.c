@@ -47,7 +47,7 @@ static const struct row {
     {EEXIST, "", "take another PATH: what is there is no FIFO of yours"},
     {ENAMETOOLONG, "", "take a shorter PATH, such as one under /tmp"},
     {EPIPE, "", "let the other side read to the end: it closed too early"},
-    {EMSGSIZE, "", "send less: a datagram holds at most 65507 bytes"},
+    {EMSGSIZE, "", "send less: over IPv4 a datagram holds at most 65507 bytes"},
     {0, "", NULL},
 };
 
