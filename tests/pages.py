@@ -160,13 +160,12 @@ class Terminal:
         self.name, root = name
         self.scene = scene
         self.prompt = "# " if root else "$ "
-        self.expected = collections.deque()
+        # What the page expects; what came before it did; all that came.
+        self.expected, self.early, self.story = collections.deque(), [], []
         self.number = 0  # the line of the page that is next, or was last
-        self.early = []  # what came before the page expects more
-        self.turn = None  # what may be typed: None, "block", or "rest" of it
-        self.typing = None  # the line that was typed last
+        # What may be typed (nothing, a "block", or the "rest" of it), and was.
+        self.turn = self.typing = None
         self.last = self.tail = ""  # the last line, and what has no newline yet
-        self.story = []
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.shell, self.fd = pty.fork()
         if self.shell == 0:
@@ -226,8 +225,8 @@ class Terminal:
         raise Failure(self.number, texts or "nothing more", came)
 
     def expect(self, lines):
-        """Adds lines that may come now, and compares what has come already."""
-        self.last = ""
+        """Adds the lines of a block, and compares what has come already."""
+        self.turn, self.last = "block", ""
         self.expected.extend(lines)
         early, self.early = self.early, []
         for line in early:
@@ -270,9 +269,6 @@ class Terminal:
                 if int(fields[2]) == group and fields[0] in "RD":
                     return False
         return True
-
-    def is_finished(self):
-        return not self.expected and self.is_settled()
 
 
 class Scene:
@@ -323,7 +319,7 @@ class Scene:
     def finish(self, terminal):
         """Types and compares what the page still has for a terminal."""
         terminal.turn = "rest"
-        self.wait(terminal, terminal.is_finished)
+        self.wait(terminal, lambda: not terminal.expected and terminal.is_settled())
         terminal.turn = None
 
     def play_row(self, number, commands):
@@ -352,8 +348,8 @@ class Scene:
                 terminal = self.terminal(name)
                 self.finish(terminal)
                 terminal.expect(block.script())
-                terminal.turn = "block"
-                self.wait(terminal, lambda t=terminal: t.is_blocked() or t.is_finished())
+                self.wait(terminal, lambda t=terminal: t.is_blocked() or (
+                    not t.expected and t.is_settled()))
                 terminal.turn = None
         for terminal in self.terminals.values():
             self.finish(terminal)
@@ -571,8 +567,7 @@ def check_pages():
     wrong = not_played = 0
     for page in pages:
         text = page.read_text()
-        code = re.findall(r"(?ms)^```.*?^```", text)
-        own = set(re.findall(r"\w+", "".join(code)))
+        own = {*re.findall(r"\w+", "".join(re.findall(r"(?ms)^```.*?^```", text)))}
         prose = re.sub(r"(?ms)^```.*?^```", "", text)
         name = page.relative_to(ROOT)
         for what in [*check_prose(page, prose, words | own, tests),
