@@ -136,13 +136,12 @@ transfer
   an empty file, and one of 1 MiB | connection.md, Buffers
     it serves copy, A sends \0\0\0\0, it succeeds, it has_copy NOTHING,
     it serves copy, B sends MESSAGE, it succeeds, it has_copy 1_MIB
-  the end too early: status 1, no file | connection.md, Half-close
-    it serves copy, A sends \0\0\0\5Hell, A closes, it fails, it has_files 0
-  the end in the length: the same | connection.md, Half-close
-    it serves copy, A sends \0\0, A closes, it fails, it has_files 0
+  the end too early, twice: status 1, no file | connection.md, Half-close
+    it serves copy, A sends \0\0\0\5Hell, A closes, it fails, it has_files 0,
+    it serves copy, B sends \0\0, B closes, it fails, it has_files 0
   a reset: the same | connection.md, Reset
     it serves copy, A sends_slowly \0\0\0\5Hell, A resets, it fails, it has_files 0
-  another file of this name stays | unix.md
+  another file of this name stays | exercises.md, Send a file
     it serves copy, A sends_slowly \0\0\0\5Hell, it finds_copy old, A sends o, it fails,
     it has_copy old, it has_files 1
 
@@ -283,10 +282,11 @@ class Program:
         wait_for("standard output", lambda: len(self.printed()) >= len(data))
         compare("standard output:", data, self.printed())
 
-    # Returns how it ended; None: not yet.
     def end(self):
         status = self.process.poll()
-        return signal.Signals(-status).name if (status or 0) < 0 else f"status {status}"
+        if status is None:
+            return "it runs"
+        return signal.Signals(-status).name if status < 0 else f"status {status}"
 
     def succeeds(self, output=None, end="status 0"):
         wait_for("its end", lambda: self.process.poll() is not None)
@@ -437,11 +437,10 @@ def main():
             print(f"ok: {words}", flush=True)
     except (AssertionError, OSError) as error:
         signal.alarm(0)
-        print(f"FAILED: {words}", *notes[-8:], sep="\n  ")
-        time.sleep(0.2)  # it may be just ending
-        print(error)
+        print(f"FAILED: {words}", *notes[-8:], sep="\n  ", end=f"\n{error}\n")
         if it.process:
-            print(f"the program: {it.end()}, last words {show(it.printed(1)[-40:])}")
+            time.sleep(0.5)  # it may be just ending
+            print(f"the program: {it.end()}; last words: {show(it.printed(1)[-40:])}")
         print(f"see docs/{page}")
         sys.exit(1)
     finally:

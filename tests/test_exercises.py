@@ -40,7 +40,7 @@ transfer | if (result <= 0) | if (result == 0) return true; else if (0) | "" sta
 transfer | is_complete && link( | is_complete && unlink(argv[3]) < 2 && link( | stays
 chat | = fork() | = 0 | waits for the program to read
 chat | shutdown(fd, SHUT_WR) | close(fd) | FAILED: Ctrl-D
-chat | if (!is_received) | if (1) | FAILED: the server ends
+chat | if (!is_received) | if (1) | see docs/connection.md, Half-close
 room | i != speaker | i >= 0 | expected: "two\n"
 room | fcntl(fd, F_SETFL, O_NONBLOCK) | 0 | FAILED: one does not read
 room | client->size += size > 0 | client->size = 1 | FAILED: pieces of one byte
