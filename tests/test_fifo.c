@@ -231,6 +231,8 @@ SCENE(what_is_no_fifo_of_the_user_is_refused)
         {"echo precious >file; ln -s file pipe", FOREIGN},
         {"mkfifo fifo; ln -s fifo pipe", FOREIGN},
         {"ln -s nowhere pipe", FOREIGN},
+        /* Only root can give it away; for others it is a folder again. */
+        {"mkfifo pipe; chown 65533 pipe || { rm pipe; mkdir pipe; }", FOREIGN},
         /* Paths where none can be made. */
         {":", "", "mkfifo(, 0600) = -1 ENOENT (*", NO_FOLDER},
         {"ln -s nowhere pipe", "pipe/", "open(pipe/, O_*) = -1 ENOENT (*",
