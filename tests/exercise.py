@@ -317,7 +317,7 @@ class Peer:
     def __init__(self, sock=None):
         self.sock = sock or socket.create_connection((HOST, it.port))
         ports = self.sock.getpeername()[1], self.sock.getsockname()[1]
-        self.line = r":%04X \w+:%04X \w\w \w+:(\w+)" % ports
+        self.line = re.compile(r":%04X \w+:%04X \w\w \w+:(\w+)" % ports)
 
     def connects(self):
         pass  # it is done
@@ -334,8 +334,8 @@ class Peer:
 
     # Returns whether the program has read all that was sent.
     def is_read(self):
-        for table in pathlib.Path("/proc/net").glob("tcp*"):
-            if found := re.search(self.line, table.read_text("ascii")):
+        for table in sorted(pathlib.Path("/proc/net").glob("tcp*")):
+            if found := next(filter(None, map(self.line.search, table.open())), None):
                 return int(found[1], 16) == 0
         return True  # it has closed
 

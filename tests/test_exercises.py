@@ -55,7 +55,7 @@ def is_judged(name, old="", new="", words=""):
         program = pathlib.Path(folder, name)
         program.with_suffix(".c").write_text(source.replace(old, new))
         command = f"""cc -std=c11 -D_POSIX_C_SOURCE=200809L {program}.c -o {program} \
-            {'-w' if old else WARNINGS} && EXERCISE_DEADLINE={4 if old else 30} \
+            {'-w' if old else WARNINGS} && EXERCISE_DEADLINE={8 if old else 30} \
             sh '{TESTS}/exercise.sh' {name} {program}"""
         judge = subprocess.run(command, shell=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, encoding="utf-8")
@@ -71,7 +71,7 @@ def main():
         sys.exit(77)
     jobs = [[path.stem] for path in sorted(SOLUTIONS.glob("*.c"))]
     jobs += [line.split(" | ") for line in WRONG.split("\n") if line]
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
         right = list(pool.map(lambda job: is_judged(*job), jobs))
     sys.exit(not all(right))
 
