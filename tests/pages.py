@@ -329,7 +329,7 @@ class Scene:
             self.wait(terminal, terminal.at_prompt)
             os.write(terminal.fd, command.encode() + b"\n")
             self.wait(terminal, terminal.is_settled)
-        for terminal in terminals:
+        for terminal in reversed(terminals):  # clients end by themselves
             if any(map(BLOCKED.search, terminal.story)) and not terminal.at_prompt():
                 os.write(terminal.fd, b"\3")
             self.wait(terminal, terminal.at_prompt)
