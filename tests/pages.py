@@ -334,7 +334,7 @@ class Scene:
                 os.write(terminal.fd, b"\3")
             self.wait(terminal, terminal.at_prompt)
             os.write(terminal.fd, b"echo exit status: $?\n")
-            self.wait(terminal, terminal.at_prompt)
+            self.wait(terminal, lambda t=terminal: t.last.startswith("exit status"))
             if not re.search(": (0|130)$", terminal.last):
                 raise Failure(number, "exit status: 0", terminal.last)
 
@@ -363,7 +363,7 @@ class Scene:
             if isinstance(block, tuple) else block.text() * (block.language == "console")
             for block in self.blocks)
         lines = "\n".join(re.findall(r"(?m)^[$#] (.*)", text))
-        words = set(re.findall(r"(?m)(?:^|[|;&] )([a-z][\w.-]*)(?= |$)", lines))
+        words = set(re.findall(r"(?m)(?:^|[|;&] )([a-z][\w.+-]*)(?= |$)", lines))
         types = ["env", "PATH=" + PATH, "bash", "-c", 'type "$1"', "sh"]
         missing = [word for word in sorted(words) if subprocess.run(
             types + [word], capture_output=True).returncode != 0]
