@@ -96,7 +96,7 @@ class Block:
         text = "\n".join(before)
         self.comments = dict(re.findall("<!-- ([a-z ]+): (.*?) -->", text))
         self.before = re.sub("<!--.*?-->", "", text)
-        found = re.search(r"`([\w.-]+\.\w+)`:\s*$", self.before)
+        found = re.search(r"`([\w.-]+\.\w+)`[:：]\s*$", self.before)
         self.name = found and found[1]
 
     def text(self):

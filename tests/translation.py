@@ -66,7 +66,8 @@ def links(page, text):
         target = (page.parent / path).resolve() if path else page
         place = None
         if anchor:
-            place = anchors(target).index(anchor) if anchor in anchors(target) else anchor
+            there = anchors(target) if target.exists() else []
+            place = there.index(anchor) if anchor in there else anchor
         if target.parent == CHINESE:
             target = english_of(target)
         yield link if link.startswith("http") else f"{target.relative_to(ROOT)} {place}"
