@@ -240,7 +240,8 @@ class Terminal:
         is_command = line.typed == line.text[2:] + "\n"
         if is_command and not self.tail.endswith(line.text[:2]):
             return
-        if self.turn == "block" and self.is_blocked():
+        if self.turn == "block" and self.is_blocked() or (
+                line.text in KEYS and self.is_starting()):
             return
         self.typing = line
         self.last = ""
@@ -253,6 +254,10 @@ class Terminal:
         return BLOCKED.search(self.last) and self.expected and (
             not self.expected[0].typed
             or len(self.expected) == 1 and self.expected[0].text in KEYS)
+
+    def is_starting(self):
+        """Whether the shell has a command, and not yet given it the terminal."""
+        return os.tcgetpgrp(self.fd) == self.shell and not self.at_prompt()
 
     def at_prompt(self):
         return (self.tail.endswith(self.prompt)
