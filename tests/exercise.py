@@ -14,7 +14,6 @@
 import contextlib
 import os
 import pathlib
-import pathlib
 import random
 import re
 import select
@@ -30,7 +29,6 @@ DEADLINE = int(os.environ.get("EXERCISE_DEADLINE", "10"))  # seconds for a check
 EXERCISE = (sys.argv + ["", ""])[1]
 KIND = socket.SOCK_DGRAM if EXERCISE in ("timeout", "numbered") else socket.SOCK_STREAM
 HOST = "127.0.0.1"
-END = "the end of file"
 
 # The bytes that have a name in the conversations; others stand for themselves.
 MIB = bytes(range(256)) * 4096  # with NULs; it is no text
@@ -350,13 +348,13 @@ class Peer:
             while not ending and data[:len(came)] == came and (end or came != data):
                 piece = self.sock.recv(len(data) - len(came) or 1)
                 came += piece
-                ending = "" if piece else END
+                ending = "" if piece else "the end of file"
         except (AssertionError, OSError) as error:
             ending = f"- {error}"
         compare("what came from the program:", data, came, end, ending)
 
     def gets_all(self, data=b""):
-        self.gets(data, END)
+        self.gets(data, "the end of file")
 
     def has_unread(self):
         wait_for("an answer", lambda: has_come(self.sock))
@@ -430,6 +428,7 @@ def main():
         print(f"usage: sh tests/exercise.sh {names} PROGRAM...", file=sys.stderr)
         sys.exit(2)
     signal.signal(signal.SIGALRM, hang)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # not without finally
     try:
         for words, page, script in checks:
             signal.alarm(DEADLINE)
