@@ -110,7 +110,7 @@ def check_style(page, avoided):
     """Marks and words that a Chinese page does not use."""
     text = page.read_text()
     for line in prose(text).split("\n"):
-        plain = re.sub(r"\]\([^)]*\)", "]", line)
+        plain = re.sub("`[^`]*`", "`x`", re.sub(r"\]\([^)]*\)", "]", line))
         for found in MIXED.finditer(plain):
             yield f"punctuation or space: ...{plain[max(0, found.start() - 9):found.end() + 9]}"
         for word in avoided if page != GLOSSARY else []:
