@@ -260,20 +260,17 @@ class Terminal:
         return os.tcgetpgrp(self.fd) == self.shell and not self.at_prompt()
 
     def at_prompt(self):
-        return (self.tail.endswith(self.prompt)
-                and os.tcgetpgrp(self.fd) == self.shell)
+        return self.tail.endswith(self.prompt) and os.tcgetpgrp(self.fd) == self.shell
 
     def is_settled(self):
         """Whether the shell waits for a command, or all that runs sleeps."""
         group = os.tcgetpgrp(self.fd)
-        if group == self.shell:
-            return self.at_prompt()
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
                 fields = stat.read_text().rpartition(")")[2].split()
                 if int(fields[2]) == group and fields[0] in "RD":
                     return False
-        return True
+        return group != self.shell or self.at_prompt()
 
 
 class Scene:
