@@ -256,18 +256,23 @@ SCENE(what_is_no_fifo_of_the_user_is_refused)
 
 /* ---- One side goes ---- */
 
-/* A program that is stopped while it waits removes the FIFO that it made: not
- * one that was there before, and not one that somebody put there since. */
+/* A program that is stopped while it waits removes the FIFO that it made, for
+ * its owner alone: not one that was there before, and not one that somebody put
+ * there since. */
 SCENE(a_signal_ends_the_wait)
 {
     enum { MADE, WAS_THERE, REPLACED, SITUATIONS };
+    struct stat made;
 
+    umask(0); /* of a user who hides nothing */
     for (int i = 0; i < 2 * 2 * SITUATIONS; i++) {
         int situation = i % SITUATIONS;
         int number = i / SITUATIONS % 2 == 0 ? SIGINT : SIGTERM;
         if (situation == WAS_THERE)
             assert_int_equal(mkfifo("pipe", 0600), 0);
         struct program *p = start_waiting(i / SITUATIONS / 2, "pipe");
+        assert_int_equal(lstat("pipe", &made), 0);
+        assert_int_equal(made.st_mode, S_IFIFO | 0600);
         if (situation == REPLACED)
             assert_int_equal(mkfifo("new", 0600) + rename("new", "pipe"), 0);
         signal_program(p, number);

@@ -179,8 +179,10 @@ SCENE(a_person_sees_every_line_told)
         type(client, formatted("%s\n", lines[i]));
         take(fd, lines[i]);
         expect_said(client, formatted("*: sendto(3) = * \"%s\"", lines[i]));
-        if (i == 2)
-            take(fd, lines[i]); /* asked again; and that was a pause */
+        if (i == 2) { /* asked again; and that was a pause */
+            expect_said(client, "*: recvfrom(3) waits *, try 2 of 3");
+            take(fd, lines[i]);
+        }
         transmit(fd, "yes", 3);
         expect_said(client, "udp_client: recvfrom(3) = 3 \"yes\"");
     }
