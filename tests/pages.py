@@ -544,7 +544,7 @@ def check_blocks(page, text, sources):
     for block in (block for scene in parse(page) for block in scene
                   if isinstance(block, Block)):
         needs = None
-        if block.language == "text" and re.search(r"(?m)^\$ ", block.text()):
+        if block.language == "text" and re.search(r"(?m)^(\$ |\w+_\w+.*: )", block.text()):
             needs = "console, as its language"
         elif block.language == "c" and not block.name:
             if not any(squeeze(block.text()) in source for source in sources):
