@@ -56,7 +56,8 @@ def prose(text):
 
 
 def digest(text):
-    return hashlib.sha256(prose(text).encode()).hexdigest()[:8]
+    """Of a section's prose, however its lines are wrapped."""
+    return hashlib.sha256(" ".join(prose(text).split()).encode()).hexdigest()[:8]
 
 
 def links(page, text):
