@@ -31,7 +31,7 @@ FENCED = re.compile(r"(?ms)^```(\w*)\n(.*?)^```")
 # A Chinese character beside a Latin one or a mark that is not full-width.
 HAN = r"[\u4e00-\u9fff]"
 WIDE = rf"(?:{HAN}|[，。；：？！、（）“”])"
-MIXED = re.compile(rf"{HAN}[\w`*\[(]*[,;:?!](?=\s|$|{HAN})|{HAN}[\"'()]|[\"'(]{HAN}"
+MIXED = re.compile(rf"{HAN}[\w`*\[(]*[,.;:?!](?=\s|$|{HAN})|{HAN}[\"'()]|[\"'(]{HAN}"
                    rf"|{HAN}[A-Za-z0-9`]|[A-Za-z0-9`]{HAN}|[，。；：？！、] +[^\s|]", re.A)
 
 
@@ -55,9 +55,10 @@ def prose(text):
     return "\n".join(line.strip() for line in text.split("\n") if line.strip())
 
 
-def digest(text):
-    """Of a section's prose, however its lines are wrapped."""
-    return hashlib.sha256(" ".join(prose(text).split()).encode()).hexdigest()[:8]
+def digest(heading, text):
+    """Of a section's heading and prose, however its lines are wrapped."""
+    words = " ".join(prose(f"{heading}\n{text}").split())
+    return hashlib.sha256(words.encode()).hexdigest()[:8]
 
 
 def links(page, text):
@@ -81,9 +82,9 @@ def tables(text):
 
 
 def blocks(text):
-    """The blocks of a section; of a diagram only that there is one."""
-    return [(language, "" if language == "text" else code)
-            for language, code in FENCED.findall(text)]
+    """The lines of a section's blocks; of a diagram only that there is one."""
+    return [line for language, code in FENCED.findall(text)
+            for line in [language] + code.split("\n") * (language != "text")]
 
 
 def compare(english, chinese):
@@ -95,7 +96,7 @@ def compare(english, chinese):
         return
     for (heading, original), (title, text) in zip(here, there):
         mark = FOLLOWS.match("\n" + text)
-        if not mark or not mark[2] and mark[1] != digest(original):
+        if not mark or not mark[2] and mark[1] != digest(heading, original):
             yield f"{title}: does not follow what is now below {heading}"
         for what, one, other in (
                 ("blocks", blocks(original), blocks(text)),
@@ -126,11 +127,11 @@ def check_style(page, avoided):
 def mark(page, heading, behind):
     """Writes the present hash below a heading, or all; or marks it as behind."""
     text = page.read_text()
-    for (_, original), (title, body) in zip(sections(english_of(page)), sections(page)):
+    for (name, original), (title, body) in zip(sections(english_of(page)), sections(page)):
         if heading in (None, title.lstrip("# ")):
             old = FOLLOWS.match("\n" + body)
             rest = body[old.end() - 1:] if old else body
-            has = old[1] if old and behind else "" if behind else digest(original)
+            has = old[1] if old and behind else "" if behind else digest(name, original)
             note = f"\n{BEHIND}\n" if behind else ""
             new = f"<!-- follows: {has} -->\n{note}{rest}"
             text = text.replace(f"{title}\n{body}", f"{title}\n{new}")
