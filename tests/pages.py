@@ -10,7 +10,8 @@
 # time is played, in a folder, and the scenes that need more are skipped.
 #
 # Exit status: 0; 1 if something is not as the page says; 77 if a scene was
-# skipped, which is a failure if the environment has PAGES_REQUIRED.
+# skipped, or a name is not known here, where tools may be missing. This is a
+# failure if the environment has PAGES_REQUIRED.
 #
 # The rules of the pages. A terminal block is fenced with ```console.
 #
@@ -367,7 +368,7 @@ class Scene:
             if isinstance(block, tuple) else block.text() * (block.language == "console")
             for block in self.blocks)
         lines = "\n".join(re.findall(r"(?m)^[$#] (.*)", text))
-        words = {*re.findall(r"(?m)(?:^|[|;&] )([a-z][\w.+-]*)(?= |$)", lines)}
+        words = {*re.findall(r"(?m)(?:^|[|;&] | \w+[.]sh )([a-z][\w.+-]*)(?= |$)", lines)}
         types = ["env", "PATH=" + PATH, "bash", "-c", 'type "$1"', "sh"]
         missing = [word for word in words if subprocess.run(
             types + [word], capture_output=True).returncode]
@@ -377,9 +378,8 @@ class Scene:
     def report(self, failure):
         print(f"{self.page}:{failure}")
         for terminal in self.terminals.values():
-            print(f"  The {terminal.name} terminal:")
-            for line in terminal.story[-12:] + [terminal.tail]:
-                print(f"    {line}")
+            print(f"  The {terminal.name} terminal:", end="\n    ")
+            print(*terminal.story[-12:], terminal.tail, sep="\n    ")
 
 
 # --- The namespaces ---
@@ -569,7 +569,7 @@ def check_pages():
     tests.update("page_" + page.stem for page in pages)
     sources = [squeeze(path.read_text()) for path in ROOT.glob("*/**/*.[ch]")]
     words = read_words() | tests
-    wrong = not_played = 0
+    found, not_played = {0}, 0
     for page in pages:
         text = page.read_text()
         own = {*re.findall(r"\w+", "".join(re.findall(r"(?ms)^```.*?^```", text)))}
@@ -578,12 +578,13 @@ def check_pages():
         for what in [*check_prose(page, prose, words | own, tests),
                      *check_blocks(page, text, sources)]:
             print(f"{name}: there is not {what}")
-            wrong += 1
+            found.add(77 if what.startswith("the name") else 1)
         for reason in re.findall("<!-- not played: (.*) -->", text):
             print(f"{name}: not played: {reason}")
             not_played += 1
     print(f"{not_played} blocks are not played, of at most {NOT_PLAYED_MAX}")
-    return 1 if wrong or not_played > NOT_PLAYED_MAX else 0
+    found.add(int(not_played > NOT_PLAYED_MAX))
+    return 1 if 1 in found else max(found)
 
 
 def main():
