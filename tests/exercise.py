@@ -264,7 +264,7 @@ class Program:
         return pathlib.Path(self.files[i].name).read_bytes()
 
     def processes(self):
-        command = f"ps -o pid= -g {self.process.pid} 2>/dev/null"
+        command = f"ps -L -o lwp= -g {self.process.pid} 2>/dev/null"
         return subprocess.getoutput(command).encode()
 
     def has_no_new_process(self):

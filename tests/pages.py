@@ -22,7 +22,8 @@
 #   next: new terminals, an empty /tmp, a new network, a new copy of the project.
 # - Blocks are played in their order. In a block, "$ command", "> the rest of it"
 #   and ^C, ^Z, ^D are typed; lines typed into a program are named in a comment
-#   before the block: <!-- typed: one | two -->. All else is output.
+#   before the block: <!-- typed: one | two -->. All else is output, up to where
+#   the program sleeps: a block that shows its end has a command after it.
 # - A block whose next line needs another terminal (after a line of BLOCKED, and a
 #   key that ends the block) is left, and compared while the next blocks are
 #   played. What remains to be typed in it is typed when its terminal has another
@@ -62,18 +63,20 @@ NAMESPACES = os.environ.get("PAGES_IN")  # root or user, once they are entered
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 CHECK = """cc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Wshadow
     -Wconversion -Wstrict-prototypes -Wformat=2 -Werror -fsyntax-only""".split()
+CODE = ("console", "c", "python", "lua", "cpp", "diff")
+TERMINAL = r"^(\$ |# [a-z]|\w+_\w+.*: )"  # lines of a terminal
 KEYS = {"^C": "\3", "^D": "\4", "^Z": "\32"}
 
 # After such a line a program waits until another terminal does something.
 BLOCKED = re.compile(r"waits for (a |the client|the writer)|ready on|listening on")
 
-# What differs from run to run: dates, and numbers of processes and ports that
-# the kernel chose. The same number in a scene has to be the same in the run.
-DATES = re.compile("(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123]\\d [ \\d:]{5}")
+# What differs from run to run: dates, blanks (columns), and numbers of processes
+# and of ports that the kernel chose. The same number in a scene has to be the same in the run.
+DATES = re.compile("(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \\d+ \\d\\d:\\d\\d")
 NUMBERS = re.compile(
     r"(?<=fork\(\) = )[1-9]\d*|(?<=\w\[)\d+(?=\])|(?<=pid=)\d+|(?<=pid )\d+"
     r"|(?<=^\[\d\] )\d+$|^\d+( \d+)?(?= [RSDTZ][+sl<N]*( |$))"
-    r"|((?<=[\d\]][.:])|(?<=htons\())(3[3-9]|32[7-9]|[456]\d)\d{2,3}\b"
+    r"|((?<=[\d\]][.:])|(?<=htons\())(3[3-9]\d|32[7-9]|[456]\d\d)\d\d\b"
 )
 SPEAKER = re.compile(r"(\w+(\[\d+\])?|IP6? \S+ > \S+): ")
 
@@ -131,17 +134,17 @@ def parse(page):
     scenes, before, block, header = [[]], [], None, None
     for number, line in enumerate((ROOT / page).read_text().split("\n"), 1):
         if line.startswith("```") and block:
-            scenes[-1].append(block)
             block, before = None, []
         elif block:
             block.lines.append(line)
         elif line.startswith("```"):
             block = Block(line[3:], number, before)
+            scenes[-1].append(block)
         elif line.startswith("|"):
             cells = re.split(r"(?<!\\)\|", line.strip("|"))
             header = header or cells
             row = [found[1].replace("\\|", "|") for name, cell in zip(header, cells)
-                   if re.search("command|terminal", name)
+                   if re.search("command|terminal", name, re.I)
                    and (found := re.fullmatch(" *`([^`]+)` *", cell))]
             scenes += [[(number, row)], []] if row else []
         else:
@@ -273,7 +276,7 @@ class Terminal:
                 fields = stat.read_text().rpartition(")")[2].split()
                 if int(fields[2]) == group and fields[0] in "RD":
                     return False
-        return group != self.shell or self.at_prompt()
+        return group != self.shell or self.tail == self.prompt
 
 
 class Scene:
@@ -288,12 +291,12 @@ class Scene:
         """Whether the page's line and the one that came are the same, but for what
         differs from run to run."""
         page, came = (DATES.sub("date", " ".join(line.split())) for line in lines)
-        if NUMBERS.sub("#", page) != NUMBERS.sub("#", came):
-            return False
         pairs = [re.findall(r"\d+", " ".join(found[0] for found in NUMBERS.finditer(line)))
                  for line in (page, came)]
         numbers = {**self.numbers, **dict(zip(*pairs))}
-        if self.numbers.items() - numbers.items() or len(set(numbers.values())) < len(numbers):
+        if (NUMBERS.sub("#", page) != NUMBERS.sub("#", came)
+                or len(pairs[0]) != len(pairs[1]) or self.numbers.items() - numbers.items()
+                or len(set(numbers.values())) < len(numbers)):
             return False
         self.numbers = numbers
         return True
@@ -459,9 +462,8 @@ def play_scene(scene, *places):
             status = 0
         except Failure as failure:
             scene.report(failure)
-        finally:
-            sys.stdout.flush()
-            os._exit(status)
+        sys.stdout.flush()
+        os._exit(status)
     ended = None
     while ended != child:  # in a namespace others that ended come here, too
         ended, status = os.wait()
@@ -547,14 +549,13 @@ def check_blocks(page, text, sources):
     for block in (block for scene in parse(page) for block in scene
                   if isinstance(block, Block)):
         needs = None
-        if block.language == "text" and re.search(r"(?m)^(\$ |\w+_\w+.*: )", block.text()):
+        if block.language not in CODE and re.search(TERMINAL, block.text(), re.M):
             needs = "console, as its language"
         elif block.language == "c" and not block.name:
             if not any(squeeze(block.text()) in source for source in sources):
                 needs = "a source that has these lines"
-        elif block.language in ("c", "python", "lua", "diff"):
-            if not block.name or block.name not in commands:
-                needs = "a name, and a command that uses it"
+        elif block.language in CODE[1:] and f"{block.name}" not in commands:
+            needs = "a name, and a command that uses it"
         if any(len(line) > 80 for line in block.lines):
             needs = "more than 80 columns"
         if needs:

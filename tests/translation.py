@@ -44,7 +44,8 @@ def sections(page):
     """The sections of a page: heading, and text up to the next one."""
     text = page.read_text()
     starts = [found.start() for found in re.finditer(r"(?ms)^#+ |^```.*?^```", text)
-              if found[0][0] == "#"] + [len(text)]
+              if found[0][0] == "#"]
+    starts = [0] + starts[1:] + [len(text)]
     return [text[start:end].partition("\n")[::2] for start, end in zip(starts, starts[1:])]
 
 
@@ -56,8 +57,9 @@ def prose(text):
 
 
 def digest(heading, text):
-    """Of a section's heading and prose, however its lines are wrapped."""
-    words = " ".join(prose(f"{heading}\n{text}").split())
+    """Of a section's heading, prose and diagrams, however lines are wrapped."""
+    drawn = "".join(code for language, code in FENCED.findall(text) if language == "text")
+    words = " ".join(prose(f"{heading}\n{text}").split() + drawn.split())
     return hashlib.sha256(words.encode()).hexdigest()[:8]
 
 
@@ -76,9 +78,9 @@ def links(page, text):
 
 
 def tables(text):
-    """The number of cells in each row of a section's tables."""
-    return [len(re.findall(r"(?<!\\)\|", line)) for line in prose(text).split("\n")
-            if line.startswith("|")]
+    """For each row of a section's tables the number of cells, and the code in it."""
+    return [(len(re.findall(r"(?<!\\)\|", line)), sorted(re.findall("`[^`]+`", line)))
+            for line in prose(text).split("\n") if line.startswith("|")]
 
 
 def blocks(text):
@@ -139,7 +141,9 @@ def mark(page, heading, behind):
 
 
 def main():
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 1:
+        if len(sys.argv) < 3 or sys.argv[1] not in ("renew", "behind"):
+            sys.exit("usage: translation.py [renew|behind PAGE [HEADING]]")
         heading = sys.argv[3] if len(sys.argv) > 3 else None
         mark(Path(sys.argv[2]).resolve(), heading, sys.argv[1] == "behind")
         return 0
