@@ -63,8 +63,10 @@ NAMESPACES = os.environ.get("PAGES_IN")  # root or user, once they are entered
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 CHECK = """cc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Wshadow
     -Wconversion -Wstrict-prototypes -Wformat=2 -Werror -fsyntax-only""".split()
-CODE = ("console", "c", "python", "lua", "cpp", "diff")
+CODE = ("c", "python", "lua", "cpp", "diff")
+TYPED = ("console", "row")  # a row of a table is a block of this name
 TERMINAL = r"^(\$ |# [a-z]|\w+_\w+.*: )"  # lines of a terminal
+FENCED = re.compile(r"(?ms)^```([^\n]*)\n(.*?)^```")  # language, text
 KEYS = {"^C": "\3", "^D": "\4", "^Z": "\32"}
 
 # After such a line a program waits until another terminal does something.
@@ -130,7 +132,7 @@ class Block:
 
 
 def parse(page):
-    """The scenes of a page: each a list of blocks, or of one row of a table."""
+    """The scenes of a page: lists of blocks. A row of a table is one of its own."""
     scenes, before, block, header = [[]], [], None, None
     for number, line in enumerate((ROOT / page).read_text().split("\n"), 1):
         if line.startswith("```") and block:
@@ -143,10 +145,12 @@ def parse(page):
         elif line.startswith("|"):
             cells = re.split(r"(?<!\\)\|", line.strip("|"))
             header = header or cells
-            row = [found[1].replace("\\|", "|") for name, cell in zip(header, cells)
-                   if re.search("command|terminal", name, re.I)
-                   and (found := re.fullmatch(" *`([^`]+)` *", cell))]
-            scenes += [[(number, row)], []] if row else []
+            row = Block("row", number, [])
+            row.lines = ["$ " + found[1].replace("\\|", "|")
+                         for name, cell in zip(header, cells)
+                         if re.search("command|terminal", name, re.I)
+                         and (found := re.fullmatch(" *`([^`]+)` *", cell))]
+            scenes += [[row], []] if row.lines else []
         else:
             header = None
             if re.match(r"#+ |\*\*\d+\. ", line):
@@ -232,7 +236,7 @@ class Terminal:
 
     def expect(self, lines):
         """Adds the lines of a block, and compares what has come already."""
-        self.turn, self.last = "block", ""
+        self.last = ""
         self.expected.extend(lines)
         early, self.early = self.early, []
         for line in early:
@@ -246,8 +250,7 @@ class Terminal:
         is_command = line.typed == line.text[2:] + "\n"
         if is_command and not self.tail.endswith(line.text[:2]):
             return
-        if self.turn == "block" and self.is_blocked() or (
-                line.text in KEYS and self.is_starting()):
+        if self.is_blocked() or line.text in KEYS and self.is_starting():
             return
         self.typing = line
         self.last = ""
@@ -256,8 +259,8 @@ class Terminal:
         os.write(self.fd, line.typed.encode())
 
     def is_blocked(self):
-        """Whether what the page has next needs another terminal."""
-        return BLOCKED.search(self.last) and self.expected and (
+        """Whether what the page has next in a new block needs another terminal."""
+        return self.turn == "block" and BLOCKED.search(self.last) and self.expected and (
             not self.expected[0].typed
             or len(self.expected) == 1 and self.expected[0].text in KEYS)
 
@@ -277,6 +280,9 @@ class Terminal:
                 if int(fields[2]) == group and fields[0] in "RD":
                     return False
         return group != self.shell or self.tail == self.prompt
+
+    def is_done(self):
+        return self.is_blocked() or not self.expected and self.is_settled()
 
 
 class Scene:
@@ -324,18 +330,19 @@ class Scene:
                 raise Failure(terminal.number, texts[0],
                               f"nothing, after: {terminal.tail or terminal.last}")
 
-    def finish(self, terminal):
-        """Types and compares what the page still has for a terminal."""
-        terminal.turn = "rest"
-        self.wait(terminal, lambda: not terminal.expected and terminal.is_settled())
+    def take_turn(self, terminal, turn):
+        """Types and compares what the page has for a terminal: a new block as far as
+        it can come now, or the rest."""
+        terminal.turn = turn
+        self.wait(terminal, terminal.is_done)
         terminal.turn = None
 
-    def play_row(self, number, commands):
+    def play_row(self, row):
         """Types each command into a terminal of its own; each must exit with 0."""
-        terminals = [self.terminal((place, False)) for place in range(len(commands))]
-        for terminal, command in zip(terminals, commands):
+        terminals = [self.terminal((place, False)) for place in range(len(row.lines))]
+        for terminal, line in zip(terminals, row.script()):
             self.wait(terminal, terminal.at_prompt)
-            os.write(terminal.fd, command.encode() + b"\n")
+            os.write(terminal.fd, line.typed.encode())
             self.wait(terminal, terminal.is_settled)
         for terminal in reversed(terminals):  # clients end by themselves
             if any(map(BLOCKED.search, terminal.story)) and not terminal.at_prompt():
@@ -344,32 +351,29 @@ class Scene:
             os.write(terminal.fd, b"echo exit status: $?\n")
             self.wait(terminal, lambda t=terminal: t.last.startswith("exit status"))
             if not re.search(": (0|130)$", terminal.last):
-                raise Failure(number, "exit status: 0", terminal.last)
+                raise Failure(row.number, "exit status: 0", terminal.last)
 
     def play(self):
         name = ("first", False)
         for block in self.blocks:
-            if isinstance(block, tuple):
-                return self.play_row(*block)
+            if block.language == "row":
+                return self.play_row(block)
+            if block.language == "c" and block.name:
+                run(*CHECK, block.name)
             if block.language == "console" and "not played" not in block.comments:
                 name = block.terminal(name)
                 terminal = self.terminal(name)
-                self.finish(terminal)
+                self.take_turn(terminal, "rest")
                 terminal.expect(block.script())
-                self.wait(terminal, lambda t=terminal: t.is_blocked() or (
-                    not t.expected and t.is_settled()))
-                terminal.turn = None
+                self.take_turn(terminal, "block")
         for terminal in self.terminals.values():
-            self.finish(terminal)
+            self.take_turn(terminal, "rest")
         for terminal in self.terminals.values():
             terminal.expect([])
 
     def missing(self):
         """What the scene needs that is not on this system."""
-        text = "".join(
-            "".join(f"$ {command}\n" for command in block[1])
-            if isinstance(block, tuple) else block.text() * (block.language == "console")
-            for block in self.blocks)
+        text = "".join(block.text() for block in self.blocks if block.language in TYPED)
         lines = "\n".join(re.findall(r"(?m)^[$#] (.*)", text))
         words = {*re.findall(r"(?m)(?:^|[|;&] | \w+[.]sh )([a-z][\w.+-]*)(?= |$)", lines)}
         types = ["env", "PATH=" + PATH, "bash", "-c", 'type "$1"', "sh"]
@@ -443,8 +447,6 @@ def prepare(copy, home, saved):
     shutil.copytree(copy, home)
     for block in saved:
         (home / block.name).write_text(block.text())
-        if block.language == "c":
-            run(*CHECK, home / block.name)
     if os.getuid() == 0 and NAMESPACES != "user":
         run("chown", "-R", f"{STUDENT}:{STUDENT}", home)
     os.chdir(home)
@@ -484,7 +486,7 @@ def play(page, programs):
     saved, skipped, failed = [], 0, 0
     for blocks in scenes:
         scene = Scene(page, blocks)
-        saved += [block for block in blocks if getattr(block, "name", None)]
+        saved += [block for block in blocks if block.name]
         missing = scene.missing()
         if missing:
             print(f"{page}: a scene is skipped, for want of {', '.join(missing)}")
@@ -500,7 +502,7 @@ def play(page, programs):
 
 def anchors(page):
     """The anchors of a page's headings, in order, as GitHub makes them."""
-    text = re.sub(r"(?ms)^```.*?^```", "", page.read_text())
+    text = FENCED.sub("", page.read_text())
     titles = re.findall(r"(?m)^#+ (.*)", text)
     return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
 
@@ -546,15 +548,14 @@ def check_prose(page, prose, words, tests):
 def check_blocks(page, text, sources):
     """What a page's blocks need by the rules of the pages, and do not have."""
     commands = "\n".join(re.findall(r"(?m)^[$#] .*", text))
-    for block in (block for scene in parse(page) for block in scene
-                  if isinstance(block, Block)):
+    for block in (block for scene in parse(page) for block in scene):
         needs = None
-        if block.language not in CODE and re.search(TERMINAL, block.text(), re.M):
+        if block.language not in CODE + TYPED and re.search(TERMINAL, block.text(), re.M):
             needs = "console, as its language"
         elif block.language == "c" and not block.name:
             if not any(squeeze(block.text()) in source for source in sources):
                 needs = "a source that has these lines"
-        elif block.language in CODE[1:] and f"{block.name}" not in commands:
+        elif block.language in CODE and f"{block.name}" not in commands:
             needs = "a name, and a command that uses it"
         if any(len(line) > 80 for line in block.lines):
             needs = "more than 80 columns"
@@ -573,8 +574,8 @@ def check_pages():
     found, not_played = {0}, 0
     for page in pages:
         text = page.read_text()
-        own = {*re.findall(r"\w+", "".join(re.findall(r"(?ms)^```.*?^```", text)))}
-        prose = re.sub(r"(?ms)^```.*?^```", "", text)
+        own = {*re.findall(r"\w+", "".join(code for _, code in FENCED.findall(text)))}
+        prose = FENCED.sub("", text)
         name = page.relative_to(ROOT)
         for what in [*check_prose(page, prose, words | own, tests),
                      *check_blocks(page, text, sources)]:

@@ -20,17 +20,15 @@ import sys
 import unicodedata
 from pathlib import Path
 
-from pages import ROOT, anchors
+from pages import FENCED, ROOT, anchors
 
 CHINESE = ROOT / "docs/zh"
 GLOSSARY = CHINESE / "glossary.md"
 BEHIND = "> 本节尚未跟上英文版的改动，请以英文版为准。"
 FOLLOWS = re.compile(r"\n<!-- follows: (\w*) -->\n(\n" + re.escape(BEHIND) + "\n)?")
-FENCED = re.compile(r"(?ms)^```(\w*)\n(.*?)^```")
 
 # A Chinese character beside a Latin one or a mark that is not full-width.
 HAN = r"[\u4e00-\u9fff]"
-WIDE = rf"(?:{HAN}|[，。；：？！、（）“”])"
 MIXED = re.compile(rf"{HAN}[\w`*\[(]*[,.;:?!](?=\s|$|{HAN})|{HAN}[\"'()]|[\"'(]{HAN}"
                    rf"|{HAN}[A-Za-z0-9`]|[A-Za-z0-9`]{HAN}|[，。；：？！、] +[^\s|]", re.A)
 
@@ -133,8 +131,9 @@ def mark(page, heading, behind):
         if heading in (None, title.lstrip("# ")):
             old = FOLLOWS.match("\n" + body)
             rest = body[old.end() - 1:] if old else body
-            has = old[1] if old and behind else "" if behind else digest(name, original)
-            note = f"\n{BEHIND}\n" if behind else ""
+            has, note = digest(name, original), ""
+            if behind:
+                has, note = old[1] if old else "", f"\n{BEHIND}\n"
             new = f"<!-- follows: {has} -->\n{note}{rest}"
             text = text.replace(f"{title}\n{body}", f"{title}\n{new}")
     page.write_text(text)
