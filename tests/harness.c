@@ -24,7 +24,7 @@ static struct program *programs[PROGRAMS_MAX]; /* of this test, as started */
 static size_t program_count;
 static char texts[8 << 20]; /* that live until the test ends */
 static size_t texts_size;
-static char folder[] = "/tmp/XXXXXX"; /* short, as a socket's path has to be */
+static char folder[40]; /* its path */
 static int first_fd;                  /* that a test may open */
 static struct sockaddr_storage asker; /* who has sent the last datagram */
 static socklen_t asker_size;
@@ -460,10 +460,16 @@ bool is_there(const void *path)
     return lstat(path, &status) == 0;
 }
 
-/* Linux lists the addresses of the interfaces there. */
 bool has_ipv6(void)
 {
-    return system("grep -q '^0*1 .* lo$' /proc/net/if_inet6") == 0;
+    const struct sockaddr_in6 loopback = {.sin6_family = AF_INET6,
+                                          .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    int result =
+        bind(fd, (const struct sockaddr *)&loopback, sizeof loopback);
+
+    close(fd);
+    return result == 0;
 }
 
 /* ---- The test's own sockets ---- */
@@ -553,18 +559,23 @@ size_t receive_bytes(int fd, void *data, size_t size)
     return received;
 }
 
+size_t send_what_fits(int fd, const void *data, size_t size)
+{
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    ssize_t count = sendto(fd, data, size, 0, (struct sockaddr *)&asker,
+                           is_datagram(fd) ? asker_size : 0);
+    fcntl(fd, F_SETFL, 0);
+    require(count != -1, "sendto");
+    return (size_t)count;
+}
+
 void transmit_bytes(int fd, const void *data, size_t size)
 {
-    socklen_t to_size = is_datagram(fd) ? asker_size : 0;
     size_t sent = 0;
 
     do { /* at least once, for an empty datagram */
         wait_for_socket(fd, POLLOUT);
-        ssize_t count = sendto(fd, (const char *)data + sent, size - sent,
-                               MSG_NOSIGNAL | MSG_DONTWAIT,
-                               (struct sockaddr *)&asker, to_size);
-        require(count != -1, "sendto");
-        sent += (size_t)count;
+        sent += send_what_fits(fd, (const char *)data + sent, size - sent);
     } while (sent < size);
 }
 
@@ -590,9 +601,14 @@ void prepare_tests(int argc, char *argv[])
 
 int open_stage(void **state)
 {
+    static int number;
+
     (void)state;
-    memcpy(folder, "/tmp/XXXXXX", sizeof folder);
-    if (mkdtemp(folder) == NULL || chdir(folder) == -1) {
+    do { /* as mkdtemp() does, which some systems hide from POSIX programs */
+        snprintf(folder, sizeof folder, "/tmp/%ld.%d", (long)getpid(),
+                 ++number);
+    } while (mkdir(folder, 0700) == -1 && errno == EEXIST);
+    if (chdir(folder) == -1) {
         perror(folder);
         return -1;
     }
@@ -637,7 +653,8 @@ int close_stage(void **state)
         close(fd);
     if (chdir("/") == -1 || rmdir(folder) == -1) {
         perror(folder);
-        return system(formatted("ls -lA %s; rm -rf %s", folder, folder)) | -1;
+        result = system(formatted("ls -lA %s; rm -rf %s; exit 1", folder,
+                                  folder));
     }
     return result;
 }

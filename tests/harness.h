@@ -233,6 +233,9 @@ size_t receive_bytes(int fd, void *data, size_t size);
 #define transmit(fd, data, size) (HERE, transmit_bytes(fd, data, size))
 void transmit_bytes(int fd, const void *data, size_t size);
 
+/* Sends as much as the buffers on the way take now. Returns its size. */
+size_t send_what_fits(int fd, const void *data, size_t size);
+
 /* ---- Small helpers ---- */
 
 /* The text of a printf, of any length; lives until the test ends. */
