@@ -38,7 +38,7 @@ static int open_fifo(const char *path)
 
     /* What was there already may be anything, of anybody. */
     if (fstat(fd, &file) == -1)
-        check(-1, "fstat(%d)", fd);
+        fail("fstat(%d)", fd);
     if (!S_ISFIFO(file.st_mode) || file.st_uid != geteuid()) {
         announce("%s is not a FIFO of this user", path);
         give_up_with("take another PATH: this one stays as it is");
