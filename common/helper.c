@@ -48,7 +48,7 @@ static const struct row {
     {EPERM, "unlink", "take another PATH: this one is another user's"},
     {EPERM, "sendto", "look at the firewall of this machine: it forbids that"},
     {EPIPE, "", "look at the other side: it ended before reading all"},
-    {EPROTOTYPE, "", "end the server on this PATH, or take another"},
+    {EPROTOTYPE, "", "end the server there (suspended? fg), or take another"},
     {EROFS, "", "take a PATH under /tmp: this place is read-only"},
     {ETIMEDOUT, "", "check HOST, and firewalls on the way: no answer came"},
     {0, "", NULL},
