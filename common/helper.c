@@ -32,7 +32,7 @@ static const struct row {
     {ECONNREFUSED, "", "start the server first, on this address"},
     {ECONNRESET, "", "look at the other side: it ended before reading all"},
     {EHOSTUNREACH, "", "check HOST: it is off, or a firewall rejects you"},
-    {EINVAL, "", "add the interface to HOST, as in fe80::1%eth0"},
+    {EINVAL, "", "if HOST is fe80::, add its interface: fe80::1%eth0"},
     {EMSGSIZE, "", "send less: over IPv4 a datagram holds 65507 bytes"},
     {ENAMETOOLONG, "", "take a shorter PATH, such as one under /tmp"},
     {ENETUNREACH, "", "check HOST and your network: no route leads there"},
@@ -46,9 +46,9 @@ static const struct row {
     {EPERM, "bind", "take a PATH under /tmp: this place takes no such file"},
     {EPERM, "mkfifo", "take a PATH under /tmp: this place takes no such file"},
     {EPERM, "unlink", "take another PATH: this one is another user's"},
-    {EPERM, "", "look at the firewall of this machine: it forbids that"},
+    {EPERM, "sendto", "look at the firewall of this machine: it forbids that"},
     {EPIPE, "", "look at the other side: it ended before reading all"},
-    {EPROTOTYPE, "", "end the server on this PATH, or take another"},
+    {EPROTOTYPE, "", "end the server there (suspended? fg), or take another"},
     {EROFS, "", "take a PATH under /tmp: this place is read-only"},
     {ETIMEDOUT, "", "check HOST, and firewalls on the way: no answer came"},
     {0, "", NULL},
@@ -61,14 +61,13 @@ static const struct row symbols[] = {
     {NAMED(ECONNABORTED)}, {NAMED(ECONNREFUSED)}, {NAMED(ECONNRESET)},
     {NAMED(EDQUOT)},       {NAMED(EEXIST)},       {NAMED(EFBIG)},
     {NAMED(EHOSTUNREACH)}, {NAMED(EINTR)},        {NAMED(EINVAL)},
-    {NAMED(EIO)},          {NAMED(EISDIR)},       {NAMED(ELOOP)},
-    {NAMED(EMFILE)},       {NAMED(EMSGSIZE)},     {NAMED(ENAMETOOLONG)},
-    {NAMED(ENETUNREACH)},  {NAMED(ENFILE)},       {NAMED(ENOBUFS)},
-    {NAMED(ENOENT)},       {NAMED(ENOMEM)},       {NAMED(ENOSPC)},
-    {NAMED(ENOTCONN)},     {NAMED(ENOTDIR)},      {NAMED(ENXIO)},
-    {NAMED(EOPNOTSUPP)},   {NAMED(EPERM)},        {NAMED(EPIPE)},
-    {NAMED(EPROTOTYPE)},   {NAMED(EROFS)},        {NAMED(ETIMEDOUT)},
-    {0, "", NULL},
+    {NAMED(EIO)},          {NAMED(EISDIR)},       {NAMED(EMFILE)},
+    {NAMED(EMSGSIZE)},     {NAMED(ENAMETOOLONG)}, {NAMED(ENETUNREACH)},
+    {NAMED(ENFILE)},       {NAMED(ENOBUFS)},      {NAMED(ENOENT)},
+    {NAMED(ENOMEM)},       {NAMED(ENOSPC)},       {NAMED(ENOTCONN)},
+    {NAMED(ENOTDIR)},      {NAMED(ENXIO)},        {NAMED(EOPNOTSUPP)},
+    {NAMED(EPERM)},        {NAMED(EPIPE)},        {NAMED(EPROTOTYPE)},
+    {NAMED(EROFS)},        {NAMED(ETIMEDOUT)},    {0, "", NULL},
 };
 
 static const struct row resolver_symbols[] = {
@@ -117,11 +116,11 @@ static void print_escaped(const char *data, size_t size, int most)
 /* The symbol of an error; one without a name here has its number. */
 static const char *symbol_text(const struct row *table, int error)
 {
-    static char number[16];
+    static char digits[16];
     const char *symbol = find(table, error, "");
 
-    (void)snprintf(number, sizeof number, "%d", error); /* has room */
-    return symbol == NULL ? number : symbol;
+    (void)snprintf(digits, sizeof digits, "%d", error); /* has room */
+    return symbol == NULL ? digits : symbol;
 }
 
 void print_line(enum kind kind, long result, const void *data,
@@ -147,7 +146,7 @@ void print_line(enum kind kind, long result, const void *data,
         (void)fprintf(stderr, " = -1 %s (%s)", symbol_text(symbols, error),
                       strerror(error));
         last_hint = find(hints, error, format);
-    } else if (kind == TELL || kind == CHECK) {
+    } else if (kind == TELL) {
         (void)fprintf(stderr, " = %ld", result);
     }
     if (data != NULL && result == 0 && strncmp(format, "read(", 5) == 0) {
@@ -159,8 +158,6 @@ void print_line(enum kind kind, long result, const void *data,
     }
     (void)fprintf(stderr, "\n"); /* now it is written, as a whole */
     errno = error;
-    if (kind == CHECK && result == -1)
-        give_up();
 }
 
 void give_up_with(const char *hint)
@@ -193,7 +190,7 @@ int write_line(int fd, const char *text)
     char *line = malloc(size);
 
     if (line == NULL)
-        check(-1, "malloc(%zu)", size);
+        fail("malloc(%zu)", size);
     memcpy(line, text, size);
     line[size - 1] = '\n';
     int result = write_all(fd, line, size);
@@ -305,7 +302,7 @@ void announce_ready(int fd)
     char text[ADDRESS_SIZE];
 
     if (getsockname(fd, (struct sockaddr *)&address, &size) == -1)
-        check(-1, "getsockname(%d)", fd);
+        fail("getsockname(%d)", fd);
     address_text((struct sockaddr *)&address, size, text);
     /* Multicast and broadcast addresses can be bound; but no client connects
      * to 224.0.0.0 and above, or to ff00:: and above. */

@@ -36,9 +36,13 @@
 #define tell_datagram(result, data, call, fd, peer)                            \
     print_line(TELL, result, data, call "(%d, %s)", fd, peer)
 
-/* check(result, format, ...): as tell; but for -1 it ends the program as
+/* fail(format, ...): tells that a call has failed, and ends the program as
  * give_up() does. */
-#define check(result, ...) print_line(CHECK, result, NULL, __VA_ARGS__)
+#define fail(...) (tell(-1, __VA_ARGS__), give_up())
+
+/* check(result, format, ...): as tell; but as fail if the result is -1. */
+#define check(result, ...)                                                     \
+    ((result) == -1 ? fail(__VA_ARGS__) : tell(result, __VA_ARGS__))
 
 /* say(format, ...): a line that has no result: what the next call waits for. */
 #define say(...) print_line(SAY, 0, NULL, __VA_ARGS__)
@@ -47,7 +51,7 @@
  * that no call reported. */
 #define announce(...) print_line(ANNOUNCE, 0, NULL, __VA_ARGS__)
 
-enum kind { TELL, CHECK, FAILURE, SAY, ANNOUNCE };
+enum kind { TELL, FAILURE, SAY, ANNOUNCE };
 void print_line(enum kind kind, long result, const void *data,
                 const char *format, ...)
 #ifdef __GNUC__

@@ -23,12 +23,13 @@ static int open_fifo(const char *path)
 {
     struct stat file;
 
-    /* mkfifo: makes the path, for the owner alone. EEXIST: the writer came
-     * first, and has made it. */
+    /* mkfifo: makes the path, for the owner alone. EEXIST is no failure: the
+     * writer came first, and has made it. */
     int result = mkfifo(path, S_IRUSR | S_IWUSR);
-    tell(result, "mkfifo(%s, 0600)", path);
-    if (result == -1 && errno != EEXIST)
-        give_up();
+    if (result == -1 && errno == EEXIST)
+        say("mkfifo(%s, 0600) = -1 EEXIST (File exists)", path);
+    else
+        check(result, "mkfifo(%s, 0600)", path);
 
     /* open: waits until a writer opens it, too. */
     say("open(%s, O_RDONLY) waits for a writer", path);
@@ -37,7 +38,7 @@ static int open_fifo(const char *path)
 
     /* What was there already may be anything, of anybody. */
     if (fstat(fd, &file) == -1)
-        check(-1, "fstat(%d)", fd);
+        fail("fstat(%d)", fd);
     if (!S_ISFIFO(file.st_mode) || file.st_uid != geteuid()) {
         announce("%s is not a FIFO of this user", path);
         give_up_with("take another PATH: this one stays as it is");

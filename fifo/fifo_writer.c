@@ -24,12 +24,13 @@ static int open_fifo(const char *path)
 {
     struct stat file;
 
-    /* mkfifo: makes the path, for the owner alone. EEXIST: the reader came
-     * first, and has made it. */
+    /* mkfifo: makes the path, for the owner alone. EEXIST is no failure: the
+     * reader came first, and has made it. */
     int result = mkfifo(path, S_IRUSR | S_IWUSR);
-    tell(result, "mkfifo(%s, 0600)", path);
-    if (result == -1 && errno != EEXIST)
-        give_up();
+    if (result == -1 && errno == EEXIST)
+        say("mkfifo(%s, 0600) = -1 EEXIST (File exists)", path);
+    else
+        check(result, "mkfifo(%s, 0600)", path);
 
     /* open: waits until a reader opens it, too. */
     say("open(%s, O_WRONLY) waits for a reader", path);
@@ -38,7 +39,7 @@ static int open_fifo(const char *path)
 
     /* What was there already may be anything, of anybody. */
     if (fstat(fd, &file) == -1)
-        check(-1, "fstat(%d)", fd);
+        fail("fstat(%d)", fd);
     if (!S_ISFIFO(file.st_mode) || file.st_uid != geteuid()) {
         announce("%s is not a FIFO of this user", path);
         give_up_with("take another PATH: this one stays as it is");

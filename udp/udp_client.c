@@ -117,7 +117,7 @@ static void ask_each_line(const struct addrinfo *address)
         address = converse(address, line, (size_t)size);
     }
     if (!feof(stdin))
-        check(-1, "read(%d)", STDIN_FILENO);
+        fail("read(%d)", STDIN_FILENO);
     free(line);
 }
 
