@@ -38,13 +38,16 @@ SCENE(each_address_of_a_name_is_tried)
             const char *any = formatted("%s:0", hosts[i]);
             int fd = is_udp ? bound_datagram(any) : listen_on(any);
             const char *port = own_port(fd);
-            struct program *server = start("%s_server -n %d pair.test %s", kind,
-                                           is_udp ? 2 : 1, port);
+            struct program *server =
+                start("%s_server -n 2 pair.test %s", kind, port);
             assert_string_equal(address_of(server),
                                 formatted("%s:%s", hosts[1 - i], port));
             close(fd);
-            struct program *client =
-                start("%s_client pair.test %s -", kind, port);
+            struct program *client = /* a folder; what was refused is past */
+                start("%s_client pair.test %s - </", kind, port);
+            expect_status(client, 1);
+            assert_int_equal(count_said(client, "*: hint: *"), 0);
+            client = start("%s_client pair.test %s -", kind, port);
             type(client, "1\n\n");
             expect_status(client, 0);
             expect_printed(client, "1\n\n");
