@@ -160,10 +160,10 @@ void print_line(enum kind kind, long result, const void *data,
 
 void give_up_with(const char *hint)
 {
-    if (hint == NULL)
-        hint = last_hint;
-    if (hint != NULL)
-        announce("hint: %s", hint);
+    const char *text = hint != NULL ? hint : last_hint;
+
+    if (text != NULL)
+        announce("hint: %s", text);
     exit(EXIT_FAILURE);
 }
 
