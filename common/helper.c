@@ -7,15 +7,14 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 #include <wctype.h>
 
-enum { TEXT_MAX = 300 }; /* bytes of a line before its result */
-enum { SHOWN_MAX = 32 }; /* bytes of data in a line */
+/* Bytes in a line: of what stands before the result, and of data. */
+enum { TEXT_MAX = 300, SHOWN_MAX = 32 };
 
 /* What to do about an error of this call, or of any call. */
 static const struct row {
@@ -73,9 +72,9 @@ static const struct row symbols[] = {
 static const struct row resolver_symbols[] = {
     {NAMED(EAI_AGAIN)}, {NAMED(EAI_FAIL)}, {NAMED(EAI_NONAME)}, {0, "", NULL}};
 
-static const char *usage_text = "usage: program ";
+static const char *usage_text = "program "; /* behind "usage: " */
 static pid_t first_process; /* the lines of a child show its number */
-static bool quiet;
+bool quiet;
 
 static const char *last_hint; /* for the failure that was told last */
 
@@ -136,8 +135,7 @@ void print_line(enum kind kind, long result, const void *data,
     (void)vsnprintf(text, sizeof text, format, arguments); /* or cut */
     va_end(arguments);
 
-    const char *name = usage_text + strlen("usage: ");
-    (void)fprintf(stderr, "%.*s", (int)strcspn(name, " "), name);
+    (void)fprintf(stderr, "%.*s", (int)strcspn(usage_text, " "), usage_text);
     if (getpid() != first_process)
         (void)fprintf(stderr, "[%ld]", (long)getpid());
     (void)fprintf(stderr, ": ");
@@ -162,10 +160,10 @@ void print_line(enum kind kind, long result, const void *data,
 
 void give_up_with(const char *hint)
 {
-    if (hint == NULL)
-        hint = last_hint;
-    if (hint != NULL)
-        announce("hint: %s", hint);
+    const char *text = hint != NULL ? hint : last_hint;
+
+    if (text != NULL)
+        announce("hint: %s", text);
     exit(EXIT_FAILURE);
 }
 
@@ -203,19 +201,19 @@ int write_line(int fd, const char *text)
 /* announce() what is wrong with it, and end the program. With standard error
  * gone, the status tells alone. */
 #define refuse(...)                                                            \
-    (announce(__VA_ARGS__), (void)fputs(usage_text, stderr), exit(2))
+    (announce(__VA_ARGS__), (void)fprintf(stderr, "usage: %s", usage_text),    \
+     exit(2))
 
 /* Returns a decimal number, digits alone. Refuses what is none, or not from
- * lowest to highest; `name` is what the usage calls it. */
-static long number(const char *text, long lowest, long highest,
-                   const char *name)
+ * low to high; `name` is what the usage calls it. */
+static long number(const char *text, long low, long high, const char *name)
 {
     long value = strtol(text, NULL, 10); /* too large: LONG_MAX */
 
     if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0' ||
-        value < lowest || value > highest)
-        refuse("%s must be a number from %ld to %ld, not: %s", name, lowest,
-               highest, text);
+        value < low || value > high)
+        refuse("%s must be a number from %ld to %ld, not: %s", name, low, high,
+               text);
     return value;
 }
 
@@ -226,7 +224,7 @@ long read_command_line(int argc, char *argv[], const char *usage,
     const char *letters = strstr(usage, "-n COUNT") == NULL ? "hq" : "hqn:";
     long count = 0;
 
-    usage_text = usage;
+    usage_text = usage + strlen("usage: ");
     first_process = getpid();
     /* UTF-8 is to be seen as it is, in any locale; where the system has no
      * such one (the second name is that of macOS), its bytes are escaped. */
@@ -287,12 +285,14 @@ void address_text(const struct sockaddr *address, socklen_t size,
 {
     char host[ADDRESS_SIZE - sizeof "[]:65535"] = "?";
     char port[sizeof "65535"] = "?";
+    int error = errno;
 
     (void)getnameinfo(address, size, host, sizeof host, port, sizeof port,
                       NI_NUMERICHOST | NI_NUMERICSERV); /* else they stay */
     (void)snprintf(text, ADDRESS_SIZE,
                    address->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
                    port); /* has room */
+    errno = error;
 }
 
 void announce_ready(int fd)

@@ -17,10 +17,14 @@
 #define HELPER_H
 
 #include <netdb.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- What a program does, on standard error ---- */
+
+/* Whether the story is left out (-q). */
+extern bool quiet;
 
 /* tell(result, format, ...): a call's result; for -1 with the symbol of errno,
  * as the manual pages have it, and also with -q. The program goes on. */
@@ -110,7 +114,7 @@ struct addrinfo *resolve(const char *host, const char *port, long lowest_port,
                          int type);
 
 /* Writes an address as text: 127.0.0.1:12345 or [::1]:12345. Always numeric:
- * to ask the network for a name could take long. */
+ * to ask the network for a name could take long. Keeps errno. */
 void address_text(const struct sockaddr *address, socklen_t size,
                   char text[ADDRESS_SIZE]);
 

@@ -157,7 +157,7 @@ int main(int argc, char *argv[])
             /* close: behind its last answer the client reads end of file. */
             result = close(conn_fd);
             tell(result, "close(%d)", conn_fd);
-            return 0;
+            _exit(0); /* without what exit() would do for the parent */
         }
         if (child != -1) {
             accepted++;
