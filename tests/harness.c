@@ -24,7 +24,7 @@ static struct program *programs[PROGRAMS_MAX]; /* of this test, as started */
 static size_t program_count;
 static char texts[8 << 20]; /* that live until the test ends */
 static size_t texts_size;
-static char folder[40]; /* its path */
+static char folder[40];               /* its path */
 static int first_fd;                  /* that a test may open */
 static struct sockaddr_storage asker; /* who has sent the last datagram */
 static socklen_t asker_size;
@@ -465,8 +465,7 @@ bool has_ipv6(void)
     const struct sockaddr_in6 loopback = {.sin6_family = AF_INET6,
                                           .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     int fd = socket(AF_INET6, SOCK_DGRAM, 0);
-    int result =
-        bind(fd, (const struct sockaddr *)&loopback, sizeof loopback);
+    int result = bind(fd, (const struct sockaddr *)&loopback, sizeof loopback);
 
     close(fd);
     return result == 0;
@@ -653,8 +652,8 @@ int close_stage(void **state)
         close(fd);
     if (chdir("/") == -1 || rmdir(folder) == -1) {
         perror(folder);
-        result = system(formatted("ls -lA %s; rm -rf %s; exit 1", folder,
-                                  folder));
+        result =
+            system(formatted("ls -lA %s; rm -rf %s; exit 1", folder, folder));
     }
     return result;
 }

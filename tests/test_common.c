@@ -42,7 +42,7 @@ SCENE(what_is_printed_can_be_read_back)
     struct program *me = start("%s data", self);
 
     for (int byte = 1; byte < 256; byte++)
-        story = formatted(byte == '\n' ? "%sme: \\n\n"
+        story = formatted(byte == '\n'                  ? "%sme: \\n\n"
                           : byte == '"' || byte == '\\' ? "%sme: \\%c\n"
                           : byte >= ' ' && byte <= '~'  ? "%sme: %c\n"
                                                         : "%sme: \\x%02x\n",
@@ -56,19 +56,24 @@ static const struct {
     int error;
     const char *symbol;
 } symbols[] = {
-    {NAMED(EACCES)},       {NAMED(EADDRINUSE)},   {NAMED(EADDRNOTAVAIL)},
-    {NAMED(EAFNOSUPPORT)}, {NAMED(EAGAIN)},       {NAMED(EBADF)},
-    {NAMED(ECONNABORTED)}, {NAMED(ECONNREFUSED)}, {NAMED(ECONNRESET)},
-    {NAMED(EDQUOT)},       {NAMED(EEXIST)},       {NAMED(EFBIG)},
-    {NAMED(EHOSTUNREACH)}, {NAMED(EINTR)},        {NAMED(EINVAL)},
-    {NAMED(EIO)},          {NAMED(EISDIR)},
-    {NAMED(EMFILE)},       {NAMED(EMSGSIZE)},     {NAMED(ENAMETOOLONG)},
-    {NAMED(ENETUNREACH)},  {NAMED(ENFILE)},       {NAMED(ENOBUFS)},
-    {NAMED(ENOENT)},       {NAMED(ENOMEM)},       {NAMED(ENOSPC)},
-    {NAMED(ENOTCONN)},     {NAMED(ENOTDIR)},      {NAMED(ENXIO)},
-    {NAMED(EOPNOTSUPP)},   {NAMED(EPERM)},        {NAMED(EPIPE)},
-    {NAMED(EPROTOTYPE)},   {NAMED(EROFS)},        {NAMED(ETIMEDOUT)},
-    {4095, "4095"}, /* no error has this number */
+    {NAMED(EACCES)},        {NAMED(EADDRINUSE)},
+    {NAMED(EADDRNOTAVAIL)}, {NAMED(EAFNOSUPPORT)},
+    {NAMED(EAGAIN)},        {NAMED(EBADF)},
+    {NAMED(ECONNABORTED)},  {NAMED(ECONNREFUSED)},
+    {NAMED(ECONNRESET)},    {NAMED(EDQUOT)},
+    {NAMED(EEXIST)},        {NAMED(EFBIG)},
+    {NAMED(EHOSTUNREACH)},  {NAMED(EINTR)},
+    {NAMED(EINVAL)},        {NAMED(EIO)},
+    {NAMED(EISDIR)},        {NAMED(EMFILE)},
+    {NAMED(EMSGSIZE)},      {NAMED(ENAMETOOLONG)},
+    {NAMED(ENETUNREACH)},   {NAMED(ENFILE)},
+    {NAMED(ENOBUFS)},       {NAMED(ENOENT)},
+    {NAMED(ENOMEM)},        {NAMED(ENOSPC)},
+    {NAMED(ENOTCONN)},      {NAMED(ENOTDIR)},
+    {NAMED(ENXIO)},         {NAMED(EOPNOTSUPP)},
+    {NAMED(EPERM)},         {NAMED(EPIPE)},
+    {NAMED(EPROTOTYPE)},    {NAMED(EROFS)},
+    {NAMED(ETIMEDOUT)},     {4095, "4095"}, /* no error has this number */
 };
 enum { SYMBOLS = sizeof symbols / sizeof *symbols };
 
@@ -86,8 +91,8 @@ SCENE(errors_have_the_symbols_of_the_manual)
     struct program *me = start("%s fail", self);
 
     for (int i = 0; i < SYMBOLS; i++)
-        story = formatted("%sme: call(3) = -1 %s (*)\n", story,
-                          symbols[i].symbol);
+        story =
+            formatted("%sme: call(3) = -1 %s (*)\n", story, symbols[i].symbol);
     expect_status(me, 0);
     expect_story(me, story);
 }
@@ -120,7 +125,9 @@ int main(int argc, char *argv[])
         const char *name;
         void (*play)(void);
     } acts[] = {
-        {"data", print_data}, {"fail", fail_in_all_ways}, {"much", print_too_much},
+        {"data", print_data},
+        {"fail", fail_in_all_ways},
+        {"much", print_too_much},
     };
     const struct CMUnitTest tests[] = {
         TEST(what_is_printed_can_be_read_back),

@@ -204,8 +204,8 @@ static void visit(const struct fault *fault, const char *address)
 /* The server counts two clients, but none for whom fork has failed. */
 static void trouble_server(bool is_tcp, const struct fault *fault)
 {
-    const char *command = is_tcp ? "tcp_server -q -n 2 127.0.0.1 0"
-                                 : "unix_server -q -n 2 path";
+    const char *command =
+        is_tcp ? "tcp_server -q -n 2 127.0.0.1 0" : "unix_server -q -n 2 path";
     bool is_later = is_call(fault, "read:") || is_call(fault, "write:") ||
                     is_call(fault, "close:");
     struct program *server =
@@ -257,8 +257,8 @@ static void trouble_client(bool is_tcp, const struct fault *fault)
     bool is_child = strcmp(fault->program, "child") == 0;
     bool is_parent = strcmp(fault->program, "parent") == 0;
     bool is_answered = fault->works || (is_parent && is_call(fault, "write"));
-    const char *question = is_child ? what_is_left(fault, "question\n")
-                                    : "question\n";
+    const char *question =
+        is_child ? what_is_left(fault, "question\n") : "question\n";
     const char *answer =
         is_parent ? what_is_left(fault, "answer\n") : "answer\n";
     char received[sizeof "question\n"] = "";
@@ -324,7 +324,8 @@ SCENE(stream_programs_go_on)
 /* ---- UDP ---- */
 
 static const struct fault udp_faults[] = {
-    {"server", "recvfrom:error=ENOMEM:when=1" AND_SLEEP, "recvfrom(3)", true, 0},
+    {"server", "recvfrom:error=ENOMEM:when=1" AND_SLEEP, "recvfrom(3)", true,
+     0},
     {"server", "sendto:error=EPERM:when=1", "sendto(3, *)", true, 0},
     {"server", "sendto:error=EINTR:when=1", "sendto(3, *)", true, 0},
     {"client", "sendto:error=EINTR:when=1", "sendto(3)", true, 0},
@@ -394,8 +395,8 @@ SCENE(fifo_goes_on)
 
 SCENE(fifo_writer_reads_on)
 {
-    static const struct fault fault = {
-        "writer", "read:error=EINTR:when=1..2", "read(0)", true, 0};
+    static const struct fault fault = {"writer", "read:error=EINTR:when=1..2",
+                                       "read(0)", true, 0};
     struct program *writer = start("fifo_writer path -");
 
     expect_said(writer, "*: open(path, O_WRONLY) waits *");

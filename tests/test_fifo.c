@@ -1,8 +1,9 @@
 /*
  * test_fifo.c - proves what fifo_writer and fifo_reader promise: every byte of
- * every writer arrives; what is no FIFO of the user stays as it is; and a signal
- * or a full disk disturbs no more than it must. What the pages show (docs/) is proven there: the stories of both
- * sides, either first, and a writer whose reader has gone.
+ * every writer arrives; what is no FIFO of the user stays as it is; and a
+ * signal or a full disk disturbs no more than it must. What the pages show
+ * (docs/) is proven there: the stories of both sides, either first, and a
+ * writer whose reader has gone.
  *
  * In most scenes the FIFO is "pipe", in the folder of the test; what is left
  * there fails the test.

@@ -64,8 +64,8 @@ static bool has_come_to(const void *number)
     return system(formatted("cd /proc/%d && [ \"$(echo $(ls fd))\" = "
                             "'0 1 2 3' ] && grep -q State:.S status && "
                             "[ $(wc -w <task/%d/children) -le %d ]",
-                            server->pid, server->pid,
-                            *(const int *)number)) == 0;
+                            server->pid, server->pid, *(const int *)number)) ==
+           0;
 }
 
 static bool has_only_zombies(const void *process)

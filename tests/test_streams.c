@@ -360,9 +360,9 @@ SCENE(strange_clients)
  * none to wait for. */
 SCENE(children_of_a_shell_are_not_waited_for)
 {
-    struct program *server =
-        start("sh -c 'mkfifo p && { cat p >&- 2>&- & exec %s_server -n 1 %s; }'",
-              pair->name, pair->place);
+    struct program *server = start(
+        "sh -c 'mkfifo p && { cat p >&- 2>&- & exec %s_server -n 1 %s; }'",
+        pair->name, pair->place);
 
     meet_at(address_of(server));
     expect_echo();
@@ -405,9 +405,8 @@ SCENE(signals_end_programs_but_no_conversation)
 SCENE(signals_that_were_ignored_stay_so)
 {
     int listen_fd = listen_here();
-    struct program *client =
-        start("sh -c 'trap \"\" INT TERM; exec %s_client %s -'", pair->name,
-              place);
+    struct program *client = start(
+        "sh -c 'trap \"\" INT TERM; exec %s_client %s -'", pair->name, place);
     int fd = accept_from(listen_fd);
 
     expect_said(client, "*: read(0) waits *");
@@ -462,14 +461,13 @@ SCENE(socket_file_is_the_owners_and_is_replaced)
     expect_echo();
     expect_status(server, 0);
     assert_false(is_there(address));
-    expect_lines(server,
-                 formatted("*: bind(3, %s) = -1 EADDRINUSE (*\n"
-                           "*: connect(4, %s) = -1 ECONNREFUSED (*\n"
-                           "*: unlink(%s) = 0\n*: bind(3, %s) = 0\n"
-                           "*: ready on %s\n*: unlink(%s) = 0\n"
-                           "*_server: close(3) = 0",
-                           address, address, address, address, address,
-                           address));
+    expect_lines(server, formatted("*: bind(3, %s) = -1 EADDRINUSE (*\n"
+                                   "*: connect(4, %s) = -1 ECONNREFUSED (*\n"
+                                   "*: unlink(%s) = 0\n*: bind(3, %s) = 0\n"
+                                   "*: ready on %s\n*: unlink(%s) = 0\n"
+                                   "*_server: close(3) = 0",
+                                   address, address, address, address, address,
+                                   address));
 }
 
 /* Only AF_UNIX tells at once that nobody reads. The client stops writing, and
