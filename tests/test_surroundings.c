@@ -170,7 +170,7 @@ SCENE(input_that_does_not_block_fails)
     char data[80] = "";
     int fd = bound_datagram("127.0.0.1:0");
     struct program *client =
-        start(NON_BLOCKING "udp_client -q 127.0.0.1 %s - <&3'", own_port(fd));
+        start(NON_BLOCKING "udp_client 127.0.0.1 %s - <&3'", own_port(fd));
 
     assert_int_equal(receive(fd, data, sizeof data), 5);
     transmit(fd, "yes", 3);
