@@ -15,7 +15,6 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 enum { PROGRAMS_MAX = 512, DESCRIPTORS_MAX = 2048 };
@@ -96,27 +95,6 @@ unsigned char *random_bytes(size_t size, unsigned seed)
 
 /* ---- Starting programs ---- */
 
-/* Puts a pseudo-terminal in place of the pipes for input and output. */
-static void replace_by_terminal(int pipes[3][2])
-{
-    struct termios settings;
-    int ours = posix_openpt(O_RDWR | O_NOCTTY);
-
-    require(grantpt(ours) == 0 && unlockpt(ours) == 0, "posix_openpt");
-    int theirs = open(ptsname(ours), O_RDWR | O_NOCTTY);
-    /* What is read from it is then what the program printed, nothing else. */
-    require(tcgetattr(theirs, &settings) == 0, "tcgetattr");
-    settings.c_lflag &= ~(tcflag_t)ECHO;
-    settings.c_oflag &= ~(tcflag_t)OPOST;
-    require(tcsetattr(theirs, TCSANOW, &settings) == 0, "tcsetattr");
-    dup2(theirs, pipes[INPUT][0]);
-    dup2(ours, pipes[INPUT][1]);
-    dup2(ours, pipes[OUTPUT][0]);
-    dup2(theirs, pipes[OUTPUT][1]);
-    close(ours);
-    close(theirs);
-}
-
 /* The new process; between fork and exec only what is safe there. */
 static void become(const char *command, int pipes[3][2])
 {
@@ -136,7 +114,7 @@ static void become(const char *command, int pipes[3][2])
     _exit(127);
 }
 
-struct program *launch(bool is_terminal, const char *command)
+struct program *launch(const char *command)
 {
     struct program *p = calloc(1, sizeof *p);
     int pipes[3][2];
@@ -145,13 +123,10 @@ struct program *launch(bool is_terminal, const char *command)
     programs[program_count++] = p;
     p->command = command + strlen("exec ");
     p->status = -1;
-    p->is_terminal = is_terminal;
     for (int i = INPUT; i <= ERROR; i++) {
         append(&p->bytes[i], "", 0);
         require(pipe(pipes[i]) == 0, "pipe");
     }
-    if (is_terminal)
-        replace_by_terminal(pipes);
     p->pid = fork();
     require(p->pid != -1, "fork");
     if (p->pid == 0)
@@ -175,7 +150,7 @@ static void read_some(struct program *p, int i)
 
     if (count > 0) {
         append(&p->bytes[i], piece, (size_t)count);
-    } else if (count == 0 || errno == EIO) { /* EIO: of a terminal */
+    } else if (count == 0) {
         close(p->fds[i]);
         p->fds[i] = -1;
     }
@@ -191,7 +166,7 @@ static void write_some(struct program *p)
         p->written = typed->size; /* the program reads no more */
     else if (count != -1)
         p->written += (size_t)count;
-    if (p->written == typed->size && p->input_ends && !p->is_terminal) {
+    if (p->written == typed->size && p->input_ends) {
         close(p->fds[INPUT]);
         p->fds[INPUT] = -1;
     }
@@ -200,8 +175,7 @@ static void write_some(struct program *p)
 /* Whether there is something to do with the input. */
 static bool can_write(const struct program *p)
 {
-    return p->written < p->bytes[INPUT].size ||
-           (p->input_ends && !p->is_terminal);
+    return p->written < p->bytes[INPUT].size || p->input_ends;
 }
 
 /* Moves what can be moved, as soon as something can be, or the descriptor (-1:
@@ -251,8 +225,6 @@ void type_bytes(struct program *program, const void *data, size_t size)
 
 void end_input(struct program *program)
 {
-    if (program->is_terminal && !program->input_ends)
-        type(program, "\004");
     program->input_ends = true;
 }
 
@@ -588,7 +560,8 @@ void prepare_tests(int argc, char *argv[])
 
     if (given == NULL && argc > 1)
         given = argv[1];
-    if (given != NULL && realpath(given, path) == NULL) {
+    if (given != NULL &&
+        (chdir(given) == -1 || getcwd(path, sizeof path) == NULL)) {
         perror(given);
         exit(2);
     }

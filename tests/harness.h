@@ -66,7 +66,6 @@ struct program {
     size_t written;        /* of what was typed: bytes that are in the pipe */
     size_t heard;          /* of what was said: behind expect_said()'s line */
     int fds[3];            /* our ends of the pipes; -1: closed */
-    bool is_terminal;      /* input and output are a pseudo-terminal */
     bool input_ends;       /* input is closed when all is written */
 };
 
@@ -110,27 +109,22 @@ int close_stage(void **state);
 /* ---- Programs ---- */
 
 /*
- * start(format, ...) and start_on_terminal(format, ...) return a new program.
- * The command line is a printf format (a literal), and then a line for /bin/sh,
- * which the program replaces (exec): quotes and redirections work, and so do
- * "env NAME=value tcp_server", "strace -o trace tcp_server" and "sh -c 'ulimit
- * -n 64; exec udp_client'". It leads a process group of its own, and has three
- * descriptors, each a pipe; on a terminal, input and output are a
- * pseudo-terminal, which neither echoes nor changes output. A program that is
- * not there ends with status 127. It lives until the test ends.
+ * start(format, ...) returns a new program. The command line is a printf format
+ * (a literal), and then a line for /bin/sh, which the program replaces (exec):
+ * quotes and redirections work, and so do "env NAME=value tcp_server", "strace
+ * -o trace tcp_server" and "sh -c 'ulimit -n 64; exec udp_client'". It leads a
+ * process group of its own, and has three descriptors, each a pipe. A program
+ * that is not there ends with status 127. It lives until the test ends.
  */
-#define start(...) (HERE, launch(false, formatted("exec " __VA_ARGS__)))
-#define start_on_terminal(...)                                                 \
-    (HERE, launch(true, formatted("exec " __VA_ARGS__)))
-struct program *launch(bool is_terminal, const char *command);
+#define start(...) (HERE, launch(formatted("exec " __VA_ARGS__)))
+struct program *launch(const char *command);
 
 /* Types a text, or bytes: they are written now, as far as the pipe takes them,
  * and else while something is waited for. */
 #define type(program, text) type_bytes(program, text, strlen(text))
 void type_bytes(struct program *program, const void *data, size_t size);
 
-/* Ends the input behind what was typed: closes the pipe, or types Ctrl-D, for
- * which the last line has to be whole. */
+/* Ends the input behind what was typed. */
 void end_input(struct program *program);
 
 /* Sends a signal to the program, not to its children. */
