@@ -157,10 +157,8 @@ size_t count_said(const struct program *program, const char *pattern);
  * those of the text, in this order, perhaps with others before, between and
  * behind them; * in the text stands for anything. expect_story(program, text)
  * waits until the program has ended, and these lines, each with its newline,
- * are all of standard error.
- *
- * Processes speak at the same time, so their lines are put in order before:
- * first those of the program, then those of each child, by its number.
+ * are all of standard error. Processes speak at the same time: the order of
+ * their lines is that of one process each.
  */
 #define expect_story(program, text) (HERE, compare_story(program, text, true))
 #define expect_lines(program, text) (HERE, compare_story(program, text, false))
@@ -234,10 +232,6 @@ size_t send_what_fits(int fd, const void *data, size_t size);
 
 /* The text of a printf, of any length; lives until the test ends. */
 char *formatted(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Random bytes, from the same seed the same; the first 256 are all values from
- * 0 to 255. The caller frees them. */
-unsigned char *random_bytes(size_t size, unsigned seed);
 
 /* Notes the line of the test, for a failure. */
 #define HERE note_place(__FILE__, __LINE__)

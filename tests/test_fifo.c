@@ -79,6 +79,10 @@ SCENE(what_the_sides_make_of_each_other)
          " 00 c2 9b ff\n0 0\n", "*: read(3) = 4 \"\\x00\\xc2\\x9b\\xff\""},
         {"fifo_reader pipe & : | fifo_writer pipe -", "0 0\n",
          "fifo_reader: read(3) = 0, end of file"},
+        /* 23 MB. */
+        {"seq 3000000 >data; fifo_reader -q pipe | cmp - data &"
+         "fifo_writer -q pipe - <data; rm data",
+         "0 0\n", ""},
         /* The user has made the FIFO. */
         {"mkfifo pipe; fifo_reader pipe & fifo_writer pipe",
          "Hello, reader!\n0 0\n", "fifo_reader: unlink(pipe) = 0"},
@@ -102,24 +106,6 @@ SCENE(what_the_sides_make_of_each_other)
         expect_lines(both, rows[i].told);
         unlink("pipe"); /* a reader that fails leaves it */
     }
-}
-
-SCENE(conversation_of_16_mebibytes)
-{
-    enum { SIZE = 16 * 1024 * 1024 };
-    unsigned char *bytes = random_bytes(SIZE, 4);
-
-    sides[WRITER] = start("fifo_writer -q pipe -");
-    sides[READER] = start("fifo_reader pipe");
-    type_bytes(sides[WRITER], bytes, SIZE);
-    expect_printed_bytes(sides[READER], bytes, SIZE);
-    expect_status(sides[WRITER], 0);
-    expect_status(sides[READER], 0);
-    expect_printed_bytes(sides[READER], bytes, SIZE);
-    expect_lines(sides[READER], "*: read(3) waits for the writer\n"
-                                "*: read(3) = 0, end of file\n"
-                                "*: unlink(pipe) = 0");
-    free(bytes);
 }
 
 /* ---- Several writers ---- */
@@ -247,7 +233,6 @@ int main(int argc, char *argv[])
     const struct CMUnitTest tests[] = {
         TEST(conversation_in_spite_of_stops),
         TEST(what_the_sides_make_of_each_other),
-        TEST(conversation_of_16_mebibytes),
         TEST(reader_reads_until_the_last_writer_has_closed),
         TEST(a_crowd),
         TEST(what_is_no_fifo_of_the_user_is_refused),
