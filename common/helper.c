@@ -37,6 +37,7 @@ static const struct row {
     {ENETUNREACH, "", "check HOST and your network: no route leads there"},
     {ENOENT, "bind", "make the folder of PATH first: it does not exist"},
     {ENOENT, "connect", "start the server first, with the same PATH"},
+    {ENOENT, "lstat", "start this program again: the FIFO was just removed"},
     {ENOENT, "mkfifo", "take a PATH whose folder exists (is PATH empty?)"},
     {ENOENT, "open", "start this program again: the FIFO was just removed"},
     {ENOTCONN, "", "look at the other side: it ended before reading all"},
