@@ -48,7 +48,7 @@ import termios
 from pathlib import Path
 
 from comparison import Comparison
-from namespaces import AS_STUDENT, STUDENT, enter, furnish, run, start_afresh
+from namespaces import AS_STUDENT, STUDENT, enter, furnish, new_network, run
 from process import Hang, is_here, limit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -375,7 +375,8 @@ class House:
     # The network, /tmp and home of a new scene.
     def prepare(self, saved):
         home = self.folder / "student"
-        start_afresh()
+        new_network()
+        run("find", "/tmp", "-mindepth", "1", "-delete")
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(self.folder / "copy", home)
         for block in saved:
