@@ -30,7 +30,6 @@
 #   that follow, and a terminal block runs it.
 # - In a table, the cells of a column whose header has "command" or "terminal" are
 #   typed, those of a row each in a terminal of its own, and must exit with 0.
-# - <!-- not played: REASON --> before a block leaves it out.
 import codecs
 import collections
 import contextlib
@@ -323,7 +322,7 @@ class Scene:
                 return self.play_row(block)
             if block.language == "c" and block.name:
                 run(*CHECK, block.name)
-            if block.language == "console" and "not played" not in block.comments:
+            if block.language == "console":
                 name = block.terminal(name)
                 terminal = self.terminal(name)
                 self.take_turn(terminal, "rest")
