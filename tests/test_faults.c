@@ -254,6 +254,7 @@ static const struct fault client_faults[] = {
     {"parent", "write:error=EINTR:when=1", "write(1)", true, 0},
     {"parent", "write:retval=2:when=1", "", true, 0},
     {"parent", "close:error=EIO:when=1", "close(3)", true, 0},
+    {"message", "write:error=EPIPE:when=1", "write(3)", false, 1},
     {"message", "shutdown:error=ENOTCONN", "shutdown(3, SHUT_WR)", true, 1},
     {"none", FORK ":error=EAGAIN:when=1", "fork()", false, 1},
 };

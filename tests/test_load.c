@@ -11,8 +11,8 @@
 /* Started as some supervisors do: a server that ignored SIGCHLD, too, could not
  * count its children. */
 static const char *const servers[] = {
-    "sh -c 'trap \"\" CHLD; exec tcp_server -q 127.0.0.1 0'",
-    "sh -c 'trap \"\" CHLD; exec unix_server -q ./socket'",
+    "env --ignore-signal=CHLD tcp_server -q 127.0.0.1 0",
+    "env --ignore-signal=CHLD unix_server -q ./socket",
 };
 enum { SERVERS = 2, AT_ONCE_MOST = 300 };
 

@@ -348,9 +348,9 @@ SCENE(strange_clients)
  * none to wait for. */
 SCENE(children_of_a_shell_are_not_waited_for)
 {
-    struct program *server = start(
-        "sh -c 'mkfifo p && { cat p >&- 2>&- & exec %s_server -n 1 %s; }'",
-        pair->name, pair->place);
+    struct program *server = start("sh -c 'mkfifo p && { cat p >/dev/null 2>&1 "
+                                   "& exec %s_server -n 1 %s; }'",
+                                   pair->name, pair->place);
 
     meet_at(address_of(server));
     expect_echo();
