@@ -231,6 +231,8 @@ static void trouble_server(bool is_tcp, const struct fault *fault)
         expect_printed(client, HELLO);
     }
     expect_status(server, fault->status);
+    if (fault->status != 0)
+        expect_lines(server, "*: hint: take another PATH: *");
     check_fault(fault, server);
     unlink("path"); /* it may be there after its unlink has failed */
 }
