@@ -25,6 +25,8 @@ import tempfile
 import threading
 import time
 
+from process import Process, limit
+
 DEADLINE = int(os.environ.get("EXERCISE_DEADLINE", "10"))  # seconds for a check
 EXERCISE = (sys.argv + ["", ""])[1]
 KIND = socket.SOCK_DGRAM if EXERCISE in ("timeout", "numbered") else socket.SOCK_STREAM
@@ -224,14 +226,12 @@ class Program:
         command = [*sys.argv[2:], HOST, str(port), *operands]
         notes[-1] = f"$ {subprocess.list2cmdline(command)}"
         self.begin = time.monotonic()
-        self.process = subprocess.Popen(
-            command, bufsize=0, start_new_session=True, stdin=subprocess.PIPE,
-            stdout=self.files[0], stderr=self.files[1])
+        self.process = Process(command, bufsize=0, stdin=subprocess.PIPE,
+                               stdout=self.files[0], stderr=self.files[1])
 
     def is_sent(self, name):
         if self.process:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.Signals[f"SIG{name.decode()}"])
+            self.process.send(signal.Signals[f"SIG{name.decode()}"])
 
     # As a client; its operands stand between |.
     def starts(self, words=None):
@@ -416,10 +416,6 @@ def play(script):
             action(*data)
 
 
-def hang(*_):
-    raise AssertionError(f"the program hangs: the judge waited for {DEADLINE} s")
-
-
 def main():
     rows = CHECKS.partition(f"\n{EXERCISE}\n")[2].partition("\n\n")[0] + "\n"
     checks = re.findall(r"^  (\S.*) \| (.*)\n((?:    .*\n)+)", rows, re.M)
@@ -427,16 +423,13 @@ def main():
         names = "|".join(re.findall(r"^\w+$", CHECKS, re.M))
         print(f"usage: sh tests/exercise.sh {names} PROGRAM...", file=sys.stderr)
         sys.exit(2)
-    signal.signal(signal.SIGALRM, hang)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # not without finally
     try:
         for words, page, script in checks:
-            # Once more each second, as Python drops what a finalizer raises.
-            signal.setitimer(signal.ITIMER_REAL, DEADLINE, 1)
+            limit(DEADLINE)
             play(re.sub(r"\n +", " ", script.strip()))
             print(f"ok: {words}", flush=True)
     except (AssertionError, OSError) as error:
-        signal.alarm(0)
+        limit(0)
         print(f"FAILED: {words}", *notes[-8:], sep="\n  ", end=f"\n{error}\n")
         if it.process:
             time.sleep(0.5)  # it may be just ending

@@ -15,4 +15,4 @@ command -v python3 >/dev/null || {
   exit 2
 }
 unset CDPATH # it would lead cd astray
-exec python3 "$(dirname -- "$0")/exercise.py" "$@"
+exec python3 -B "$(dirname -- "$0")/exercise.py" "$@"

@@ -15,13 +15,14 @@
 # trace here (with STORY_REQUIRED in the environment that is 1, too).
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 
-DEADLINE = 100  # seconds for all: only a hang takes so long
+from process import Process, limit
+
+DEADLINE = 30  # seconds for a scene: only a hang takes so long
 
 # What must be said, or the signal that ends the program; and the programs,
 # each started when the one before waits, or has ended if it is a client. PORT
@@ -81,6 +82,7 @@ SAID = (
 # they are standard input, output and error, or the C library's own.
 OPERANDS = (
     (r'\{sa_family=AF_INET, .*?(\d+)\), .*?"(.*?)"\)\}', r"\2:\1"),
+    (r'\{sa_family=AF_INET6, .*?(\d+)\), .*?"(.*?)".*?\}', r"[\2]:\1"),
     (r'\{sa_family=AF_UNIX, sun_path="(.*?)"\}', r"\1"),
     (r"(\d)<(?!pipe)(\w+:\[|/[^<>]*/story-)[^<>]*>(\(deleted\))?", r"\1"),
 )
@@ -133,7 +135,7 @@ def play(folder, said, commands, values):
         name, *words = [values.get(word, word) for word in command.split()]
         # -D: the program is our child; strace, behind it, keeps standard error
         # open until all is traced. -y shows what a descriptor is.
-        program = subprocess.Popen(
+        program = Process(
             ["strace", "-D", "-f", "-q", "-y", "-s", "999",
              "-o", str(len(programs)), folder + "/" + name, *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -147,10 +149,7 @@ def play(folder, said, commands, values):
         if "client" in name:
             program.communicate()
         elif command != commands[-1] or said == "SIGTERM":
-            line = " "
-            while line and not re.search("waits for a |ready on ", line):
-                line = program.stderr.readline()
-            values["PORT"] = line.rpartition(":")[2].strip()
+            values["PORT"] = program.read_until(r"waits for a |ready on .*?(\d*)$")[1]
     if said == "SIGTERM":
         program.terminate()
     for program in reversed(programs):
@@ -274,16 +273,13 @@ def main():
                        shell=True) != 0:
         print("Skipped: strace is missing, or may not trace here")
         return 1 if "STORY_REQUIRED" in os.environ else 77
-    # All end with us, if something hangs.
-    os.setpgrp()
-    signal.signal(signal.SIGALRM, lambda *_: os.killpg(0, signal.SIGKILL))
-    signal.alarm(DEADLINE)
     failures = 0
     with tempfile.TemporaryDirectory(prefix="story-") as stage:
         os.chdir(stage)
         values, sockets = open_stage()
         for said, *commands in SCENES:
             print("---- " + " | ".join(commands), flush=True)
+            limit(DEADLINE)
             play(folder, said, commands, values)
             failures += not is_true(said, commands)
         os.chdir("/")

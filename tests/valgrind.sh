@@ -49,7 +49,7 @@ wait
 # With strangers every program ends well, and so closes what it has opened.
 mkdir "$logs/plays"
 mv "$logs"/*.log "$logs/plays"
-python3 tests/strangers.py "$logs/run" || touch "$logs/failed"
+python3 -B tests/strangers.py "$logs/run" || touch "$logs/failed"
 awk '/ Open / { open = $0; next }
   open && !/inherited from parent/ { print "left open:" open; left = 1 }
   { open = "" }
