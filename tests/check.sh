@@ -42,4 +42,4 @@ ctest --output-on-failure --no-tests=error --parallel "$jobs" "$@" || status=$?
     if (!told[""]++) print "\nWhat was skipped, in whole or in part:"
     sub("Skipped: ", ""); print "  " test ": " $0
   }' $log
-exit $status
+(exit $status)

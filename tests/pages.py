@@ -410,13 +410,14 @@ def play_scene(scene, saved):
 def main():
     os.environ["PATH"] = PATH
     page = Path(sys.argv[1]).resolve().relative_to(ROOT)
+    scenes = parse(page)  # the house hides /tmp and /home
     rights = enter()
     if not rights:
         print("Skipped: the system allows no namespaces (of Linux, by unshare)")
         sys.exit("PAGES_REQUIRED" in os.environ or 77)
     house = House(Path(sys.argv[2]).resolve(), rights)
     saved, skipped, failed = [], 0, 0
-    for blocks in parse(page):
+    for blocks in scenes:
         scene = Scene(page, blocks, house)
         saved += [block for block in blocks if block.name]
         missing = scene.missing()

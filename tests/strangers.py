@@ -137,7 +137,7 @@ def main():
             subprocess.call(["rm", "-f", "path"])  # some leave it behind
         os.chdir("/")
     for stranger in sorted(missing):
-        print("Skipped:", stranger, "is missing")
+        print("Skipped:", stranger, "is missing, or not the one that is meant")
     if not all(right) or (missing and os.environ.get("STRANGERS_REQUIRED")):
         sys.exit(1)
     sys.exit(77 if missing else 0)

@@ -4,8 +4,8 @@
 #
 #   python3 test_exercises.py [PROGRAMS]
 #
-# Exit status: 0; 1 if the judge was wrong, and what it said is printed; 77 if there
-# is no compiler. (PROGRAMS, which all tests get, is not used.)
+# Exit status: 0; 1 if the judge was wrong, and what it said is printed; 77 if it
+# was skipped. (PROGRAMS, which all tests get, is not used.)
 import concurrent.futures
 import pathlib
 import shutil
@@ -67,7 +67,8 @@ def is_judged(name, old="", new="", words=""):
 
 
 def main():
-    if not shutil.which("cc"):
+    if not shutil.which("cc") or not pathlib.Path("/proc/net/tcp").exists():
+        print("Skipped: no cc, or no /proc/net/tcp, where the judge sees what was read")
         sys.exit(77)
     jobs = [[path.stem] for path in sorted(SOLUTIONS.glob("*.c"))]
     jobs += [line.split(" | ") for line in WRONG.split("\n") if line]

@@ -37,7 +37,6 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
     const struct timeval patience = {PATIENCE, 0};
     char server[ADDRESS_SIZE];
     ssize_t received = -1;
-    ssize_t sent = -1;
 
     /* socket: an endpoint of this family; it will get a port of its own. */
     int fd = socket(address->ai_family, SOCK_DGRAM, 0);
@@ -59,6 +58,7 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
 
     for (int try = 1; result == 0 && try <= TRIES; try++) {
         /* sendto: the datagram goes as a whole, or not at all. */
+        ssize_t sent;
         do {
             sent = sendto(fd, question, size, 0, NULL, 0);
             tell_data(sent, question, "sendto", fd);
@@ -89,7 +89,7 @@ static const struct addrinfo *converse(const struct addrinfo *address,
                                        const char *question, size_t size)
 {
     static char answer[BUFFER_SIZE + 1]; /* and a newline */
-    ssize_t received = -1;
+    ssize_t received;
 
     while ((received = ask(address, question, size, answer)) == -1) {
         address = address->ai_next;
