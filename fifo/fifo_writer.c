@@ -32,18 +32,18 @@ static int open_fifo(const char *path)
     else
         check(result, "mkfifo(%s, 0600)", path);
 
-    /* open: waits until a reader opens it, too. */
-    say("open(%s, O_WRONLY) waits for a reader", path);
-    int fd = open(path, O_WRONLY);
-    check(fd, "open(%s, O_WRONLY)", path);
-
     /* What was there already may be anything, of anybody. */
-    if (fstat(fd, &file) == -1)
-        fail("fstat(%d)", fd);
+    if (lstat(path, &file) == -1)
+        fail("lstat(%s)", path);
     if (!S_ISFIFO(file.st_mode) || file.st_uid != geteuid()) {
         announce("%s is not a FIFO of this user", path);
         give_up_with("take another PATH: this one stays as it is");
     }
+
+    /* open: waits until a reader opens it, too. */
+    say("open(%s, O_WRONLY) waits for a reader", path);
+    int fd = open(path, O_WRONLY);
+    check(fd, "open(%s, O_WRONLY)", path);
     return fd;
 }
 

@@ -111,8 +111,9 @@ static int converse(int fd)
     }
     (void)kill(child, SIGKILL);
     (void)waitpid(child, &status, 0);
-    if (printed == 0)
-        announce("the server closed before the end of the input");
+    if (printed == -1)
+        give_up();
+    announce("the server closed before the end of the input");
     return -1;
 }
 
@@ -146,13 +147,11 @@ int main(int argc, char *argv[])
         int half_closed = half_close(fd);
         int printed = pass_on(fd, STDOUT_FILENO, "the server");
         if (sent == -1 || half_closed == -1 || printed == -1)
-            result = -1;
+            give_up();
     }
 
     /* close: ends the connection, now for both directions. */
     int closed = close(fd);
     tell(closed, "close(%d)", fd);
-    if (result == -1)
-        give_up();
-    return 0;
+    return result == 0 ? 0 : 1;
 }

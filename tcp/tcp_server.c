@@ -20,8 +20,8 @@
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-/* Clients that may wait for accept; and that are served at once. */
-enum { BACKLOG = 128, CLIENTS_MAX = 256 };
+/* At most: clients that wait for accept; and children that run. */
+enum { BACKLOG = 128, CHILDREN = 256 };
 
 /* Returns a socket that is bound to the first address that works. */
 static int bind_to(const struct addrinfo *address)
@@ -90,13 +90,12 @@ int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", NULL};
     long count = read_command_line(argc, argv, usage, operands, 3);
-    /* Clients so far, the last one is number `count` (0: there is no last
-     * one); and children that serve one now. */
-    long accepted = 0, running = 0;
+    long accepted = 0, ended = 0; /* clients; children, which serve one each */
 
     /* Without this, a write to a client that has gone would end the program
      * by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGCHLD, SIG_DFL); /* if ignored, waitpid would not count */
 
     /* resolve calls getaddrinfo: a name may have several addresses. */
     struct addrinfo *list = resolve(operands[0], operands[1], 0, SOCK_STREAM);
@@ -141,22 +140,20 @@ int main(int argc, char *argv[])
             tell(result, "close(%d)", conn_fd);
             _exit(0); /* without what exit() would do for the parent */
         }
-        if (child != -1) {
+        if (child != -1)
             accepted++;
-            running++;
-        }
         result = close(conn_fd);
         tell(result, "close(%d)", conn_fd);
 
         /* waitpid: collects children that have ended and are zombies until
          * then; it waits for one only if too many are running. */
-        while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
-            running--;
+        while (waitpid(-1, NULL, accepted - ended < CHILDREN ? WNOHANG : 0) > 0)
+            ended++;
     }
 
     result = close(listen_fd);
     tell(result, "close(%d)", listen_fd);
-    while (running > 0 && waitpid(-1, NULL, 0) > 0)
-        running--;
+    while (ended < accepted && waitpid(-1, NULL, 0) > 0)
+        ended++;
     return 0;
 }

@@ -30,7 +30,6 @@
 #   that follow, and a terminal block runs it.
 # - In a table, the cells of a column whose header has "command" or "terminal" are
 #   typed, those of a row each in a terminal of its own, and must exit with 0.
-# - <!-- not played: REASON --> before a block leaves it out.
 import codecs
 import collections
 import contextlib
@@ -48,7 +47,7 @@ import termios
 from pathlib import Path
 
 from comparison import Comparison
-from namespaces import AS_STUDENT, STUDENT, enter, furnish, run, start_afresh
+from namespaces import AS_STUDENT, STUDENT, enter, furnish, new_network, run
 from process import Hang, is_here, limit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -323,7 +322,7 @@ class Scene:
                 return self.play_row(block)
             if block.language == "c" and block.name:
                 run(*CHECK, block.name)
-            if block.language == "console" and "not played" not in block.comments:
+            if block.language == "console":
                 name = block.terminal(name)
                 terminal = self.terminal(name)
                 self.take_turn(terminal, "rest")
@@ -375,7 +374,8 @@ class House:
     # The network, /tmp and home of a new scene.
     def prepare(self, saved):
         home = self.folder / "student"
-        start_afresh()
+        new_network()
+        run("find", "/tmp", "-mindepth", "1", "-delete")
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(self.folder / "copy", home)
         for block in saved:
