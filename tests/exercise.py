@@ -191,6 +191,7 @@ room
 # Where to read on: for what a failure has in it; else it is the page of the check.
 ADVICE = r"""
 can't be started |
+waits for a connection | tcp.md, The calls
 ("ready"|standard output)[^|]*hangs | trouble.md, Nothing appears
 SIGPIPE | exercises.md, Do not ignore SIGPIPE
 descriptors | connection.md, Two sockets
@@ -207,7 +208,7 @@ others = {}  # who plays in it, by name
 def show(data):
     text = repr(data[:40].decode(errors="backslashreplace")).replace("\\\\x", "\\x")
     text = text[1:-1].replace('"', '\\"')
-    return f'"{text}"' + (f"... ({len(data):,} bytes)" if len(data) > 40 else "")
+    return f'"{text[:40]}"' + (f"... ({len(data):,} bytes)" if len(text) > 40 else "")
 
 
 # Fails if not just the expected bytes came, or if they ended in another way.
@@ -252,8 +253,8 @@ class Program:
             self.process = Process(command, bufsize=0, stdin=subprocess.PIPE,
                                    stdout=self.files[0], stderr=self.files[1])
         except OSError as error:
-            raise AssertionError(f"it can't be started: {error.strerror} (is this its path?"
-                                 f" chmod +x {command[0]}? or python3 in front?)")
+            raise AssertionError(f"it can't be started: {error.strerror}\n  is the path right?"
+                                 f" chmod +x {command[0]}? python3 in front?")
 
     def is_sent(self, name):
         if self.process and self.process.poll() is None:
@@ -312,8 +313,8 @@ class Program:
             if self.descriptors() <= self.at_first + 2:
                 return
             time.sleep(0.01)
-        raise AssertionError(f"without clients it has {self.descriptors()} descriptors open,"
-                             f" and had {self.at_first}: which is not closed?")
+        raise AssertionError("what is not closed? Without clients it had"
+                             f" {self.at_first} descriptors, and has {self.descriptors()}")
 
     def types(self, data):
         self.process.stdin.write(data)
@@ -551,7 +552,9 @@ def make_broken():
 
 # The command line. A number is the exercise that has it in the page.
 def read_command_line():
-    parser = argparse.ArgumentParser(prog="sh tests/exercise.sh")
+    parser = argparse.ArgumentParser(
+        prog="exercise.sh", usage="sh tests/exercise.sh [OPTION...] NAME PROGRAM...\n"
+        "       sh tests/exercise.sh break NAME")
     parser.add_argument("--keep-going", action="store_true", help="go on after a failure")
     parser.add_argument("--junit", metavar="FILE",
                         help="write the results to FILE, for a course's CI, and go on")
@@ -559,9 +562,9 @@ def read_command_line():
                         help="framing, transfer: the length has so many bytes, not 4")
     parser.add_argument("--separator", metavar="SIGN", type=os.fsencode,
                         help="numbered, room: this, not a space or a newline")
-    parser.add_argument("name", metavar="NAME", help="the exercise, or its number; or: break")
+    parser.add_argument("name", metavar="NAME", help="the exercise, or its number")
     parser.add_argument("program", metavar="PROGRAM", nargs=argparse.REMAINDER,
-                        help="how yours is started; after break: the exercise")
+                        help="how yours is started")
     options = parser.parse_args()
     known = re.findall(r"^\w+$", CHECKS, re.M)
     if options.name == "break":
@@ -569,9 +572,11 @@ def read_command_line():
     if options.name.isdigit():
         page = (ROOT / "docs/exercises.md").read_text()
         section = page.partition(f"\n### {options.name}. ")[2]
-        options.name = (re.findall(r"exercise\.sh (?:break )?(\w+)", section) + [""])[0]
-    if options.name not in known or not options.program:
-        parser.error(f"NAME is one of: {', '.join(known)}; behind it stands PROGRAM")
+        options.name = (re.findall(r"exercise\.sh (?:break )?([a-z_]+)", section) + [""])[0]
+    if options.name not in known:
+        parser.error(f"NAME is a number, or one of\n  {' '.join(known)}")
+    if not options.program:
+        parser.error("how is your program started?")
     if (options.length and "<" not in CHECKS.partition(f"\n{options.name}\n")[2].partition("\n\n")[0]
             or options.separator and options.name not in SEPARATORS):
         parser.error(f"{options.name} has no such variant")
