@@ -227,6 +227,10 @@ class Terminal:
             return
         if self.is_blocked() or line.text in KEYS and self.is_starting():
             return
+        if line.typed.startswith("kill "):  # the number that was printed here
+            line = line._replace(**{key: self.scene.comparison.came_for(getattr(line, key))
+                                    for key in ("text", "typed")})
+            self.expected[0] = line
         self.typing = line
         self.last = ""
         if line.text == "^D":
