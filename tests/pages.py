@@ -14,7 +14,8 @@
 #
 # - The text before a block says "first", "second" or "third terminal" (the last
 #   one counts); else it is the terminal of the block before. A block with the
-#   prompt # is a root shell, in a terminal of its own.
+#   prompt # is a root shell, in a terminal of its own; one without a prompt is of
+#   the shell that is there.
 # - A scene goes from a heading, or a paragraph that begins with "**N. ", to the
 #   next: new terminals, an empty /tmp, a new network, a new copy of the project.
 # - Blocks are played in their order. In a block, "$ command", "> the rest of it"
@@ -226,6 +227,10 @@ class Terminal:
             return
         if self.is_blocked() or line.text in KEYS and self.is_starting():
             return
+        if line.typed.startswith("kill "):  # the number that was printed here
+            line = line._replace(**{key: self.scene.comparison.came_for(getattr(line, key))
+                                    for key in ("text", "typed")})
+            self.expected[0] = line
         self.typing = line
         self.last = ""
         if line.text == "^D":
@@ -324,6 +329,10 @@ class Scene:
                 run(*CHECK, block.name)
             if block.language == "console":
                 name = block.terminal(name)
+                root = (name[0], True)
+                if name not in self.terminals and root in self.terminals and not any(
+                        line.startswith("$ ") for line in block.lines):
+                    name = root
                 terminal = self.terminal(name)
                 self.take_turn(terminal, "rest")
                 terminal.expect(block.script())

@@ -8,9 +8,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+/* Started as some supervisors do: a server that ignored SIGCHLD, too, could not
+ * count its children. */
 static const char *const servers[] = {
-    "tcp_server -q 127.0.0.1 0",
-    "unix_server -q ./socket",
+    "sh -c 'trap \"\" CHLD; exec tcp_server -q 127.0.0.1 0'",
+    "sh -c 'trap \"\" CHLD; exec unix_server -q ./socket'",
 };
 enum { SERVERS = 2, AT_ONCE_MOST = 300 };
 
@@ -160,5 +162,9 @@ int main(int argc, char *argv[])
         TEST(udp_server_answers_5000_datagrams),
     };
 
+    if (!is_there("/proc/self/task")) {
+        fprintf(stderr, "Skipped: it needs /proc, as Linux has it\n");
+        return 77; /* CTest takes that for "skipped" */
+    }
     return play_tests("load", tests, argc, argv);
 }

@@ -43,7 +43,7 @@ static const struct {
     {"*", "-qx", NO_OPTION "-x", 2},
     {"*", "--quiet", NO_OPTION "--", 2},
     {"*", "'-\033'", NO_OPTION "-\\x1b", 2},
-    {"*", "-h >/dev/full", "write(1) = -1 ENOSPC (*", 1},
+    {"*", "-h >&-", "write(1) = -1 EBADF (*", 1},
     {"*_[!s]*", "-n 1", NO_OPTION "-n", 2},
     {"*_server", "-n", NO_OPTION "-n", 2},
     {"*_server", "-n ''", NO_COUNT, 2},

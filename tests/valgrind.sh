@@ -41,7 +41,8 @@ play() {
   done
 }
 
-play streams '*' &
+play streams 'hello*' 'conv*' 'much*' 'lines*' '*clients' 'child*' 'signals*' \
+  '*socket*' &
 (play udp '*' && play fifo 'conv*' 'what*' 'a_signal*' '*outlives*') &
 wait
 
