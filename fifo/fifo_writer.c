@@ -32,7 +32,8 @@ static int open_fifo(const char *path)
     else
         check(result, "mkfifo(%s, 0600)", path);
 
-    /* What was there already may be anything, of anybody. */
+    /* What is there may be another kind of file, or another user's: refuse it,
+     * and also a link, which could lead there. */
     if (lstat(path, &file) == -1)
         fail("lstat(%s)", path);
     if (!S_ISFIFO(file.st_mode) || file.st_uid != geteuid()) {
@@ -57,8 +58,9 @@ static int write_input(int fd)
         say("read(%d) waits for input (Ctrl-D ends it)", STDIN_FILENO);
         ssize_t size = read(STDIN_FILENO, buffer, sizeof buffer);
         tell_data(size, buffer, "read", STDIN_FILENO);
+        /* EINTR: a signal handler ran first. Here is none; a copy may have. */
         if (size == -1 && errno == EINTR)
-            continue; /* a signal handler ran, if there is one: once more */
+            continue;
         if (size <= 0)
             return (int)size;
         if (write_all(fd, buffer, (size_t)size) == -1)

@@ -20,7 +20,7 @@
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-/* At most: clients that wait for accept; and children that run. */
+/* How many clients may wait for accept, and how many children may run. */
 enum { BACKLOG = 128, CHILDREN = 256 };
 
 /* Returns a socket that is bound to the first address that works. */
@@ -57,7 +57,7 @@ static int bind_to(const struct addrinfo *address)
 /* The child: answers one client until it has finished sending. */
 static void serve(int conn_fd, const char *reply)
 {
-    static char buffer[64 * 1024]; /* a larger one is no faster */
+    static char buffer[64 * 1024]; /* larger ones were no faster */
 
     for (;;) {
         /* read: takes what has arrived so far: part of a message, or several.
@@ -65,8 +65,9 @@ static void serve(int conn_fd, const char *reply)
         say("read(%d) waits for the client", conn_fd);
         ssize_t size = read(conn_fd, buffer, sizeof buffer);
         tell_data(size, buffer, "read", conn_fd);
+        /* EINTR: a signal handler ran first. Here is none; a copy may have. */
         if (size == -1 && errno == EINTR)
-            continue; /* a signal handler ran, if there is one: once more */
+            continue;
         if (size <= 0)
             return;
 
@@ -90,7 +91,8 @@ int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", NULL};
     long count = read_command_line(argc, argv, usage, operands, 3);
-    long accepted = 0, ended = 0; /* clients; children, which serve one each */
+    const char *reply = operands[2];
+    long accepted = 0, ended = 0; /* clients; children that served one */
 
     /* Without this, a write to a client that has gone would end the program
      * by SIGPIPE; now the write fails, with EPIPE. */
@@ -119,7 +121,7 @@ int main(int argc, char *argv[])
         int conn_fd = accept(listen_fd, (struct sockaddr *)&address, &size);
         if (conn_fd == -1) {
             tell(conn_fd, "accept(%d)", listen_fd);
-            (void)sleep(1); /* no descriptor is free, perhaps for a while */
+            (void)sleep(1); /* perhaps no descriptor is free for a while */
             continue;
         }
         address_text((struct sockaddr *)&address, size, peer);
@@ -134,11 +136,11 @@ int main(int argc, char *argv[])
         if (child == 0) {
             result = close(listen_fd);
             tell(result, "close(%d)", listen_fd);
-            serve(conn_fd, operands[2]);
-            /* close: behind its last answer the client reads end of file. */
+            serve(conn_fd, reply);
+            /* close: after the last answer the client reads end of file. */
             result = close(conn_fd);
             tell(result, "close(%d)", conn_fd);
-            _exit(0); /* without what exit() would do for the parent */
+            _exit(0); /* not exit(): what that cleans up is the parent's */
         }
         if (child != -1)
             accepted++;
@@ -146,7 +148,7 @@ int main(int argc, char *argv[])
         tell(result, "close(%d)", conn_fd);
 
         /* waitpid: collects children that have ended and are zombies until
-         * then; it waits for one only if too many are running. */
+         * then. It waits only if too many are running. */
         while (waitpid(-1, NULL, accepted - ended < CHILDREN ? WNOHANG : 0) > 0)
             ended++;
     }
