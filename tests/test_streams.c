@@ -266,7 +266,7 @@ static void perform(const char *deeds, int fd, struct program *program)
             close(fd);
 }
 
-#define CLOSED "*: the server closed before *"
+#define CLOSED "*: hint: look at the server: it ended *"
 
 /* The input stays open until the client has ended by itself. It ends its child,
  * too, though both ignore signals that the user's shell ignored. */
