@@ -1,7 +1,7 @@
 #!/bin/sh
 #
 # big_endian.sh - the programs, built for s390x, talk to the native ones of this
-# machine, from both sides, to each other, and to programs in other languages.
+# machine, from both sides, to each other, and to programs of others.
 # So the byte order on the wire is that of the protocols, and of no machine.
 #
 #   sh tests/big_endian.sh BUILD BIG_BUILD

@@ -3,7 +3,7 @@
 import re
 
 # Dates, and numbers of processes and of ports that the kernel chose.
-DATES = re.compile("(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \\d+ \\d\\d:\\d\\d")
+DATES = re.compile(r"([A-Z][a-z]{2} )?[A-Z][a-z]{2} \d+ \d\d:\d\d(:\d\d \d{4})?")
 NUMBERS = re.compile(
     r"(?<=fork\(\) = )[1-9]\d*|(?<=\w\[)\d+(?=\])|(?<=pid=)\d+|(?<=pid )\d+"
     r"|(?<=^\[\d\] )\d+$|^\d+( \d+)?(?= [RSDTZ][+sl<N]*( |$))"
@@ -37,6 +37,10 @@ class Comparison:
             return False
         self.numbers = numbers
         return True
+
+    # A text of the page, with the numbers that came for its own.
+    def came_for(self, text):
+        return re.sub(r"\d+", lambda found: self.numbers.get(found[0], found[0]), text)
 
     @staticmethod
     def plain(line):

@@ -53,8 +53,7 @@ def furnish(house, rights):
     return Path("/home")
 
 
-# Gives this process a network of its own, and empties /tmp.
-def start_afresh():
+# Gives this process, which is in namespaces, a new network with loopback alone.
+def new_network():
     ctypes.CDLL(None).unshare(NEW_NETWORK)
     run("ip", "link", "set", "lo", "up")
-    run("find", "/tmp", "-mindepth", "1", "-delete")

@@ -14,7 +14,8 @@
 #
 # - The text before a block says "first", "second" or "third terminal" (the last
 #   one counts); else it is the terminal of the block before. A block with the
-#   prompt # is a root shell, in a terminal of its own.
+#   prompt # is a root shell, in a terminal of its own; one without a prompt is of
+#   the shell that is there.
 # - A scene goes from a heading, or a paragraph that begins with "**N. ", to the
 #   next: new terminals, an empty /tmp, a new network, a new copy of the project.
 # - Blocks are played in their order. In a block, "$ command", "> the rest of it"
@@ -30,7 +31,6 @@
 #   that follow, and a terminal block runs it.
 # - In a table, the cells of a column whose header has "command" or "terminal" are
 #   typed, those of a row each in a terminal of its own, and must exit with 0.
-# - <!-- not played: REASON --> before a block leaves it out.
 import codecs
 import collections
 import contextlib
@@ -48,7 +48,7 @@ import termios
 from pathlib import Path
 
 from comparison import Comparison
-from namespaces import AS_STUDENT, STUDENT, enter, furnish, run, start_afresh
+from namespaces import AS_STUDENT, STUDENT, enter, furnish, new_network, run
 from process import Hang, is_here, limit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +59,8 @@ CHECK = """cc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Wshad
     -Wconversion -Wstrict-prototypes -Wformat=2 -Werror -fsyntax-only""".split()
 TYPED = ("console", "row")  # a row of a table is a block of this name
 FENCED = re.compile(r"(?ms)^```([^\n]*)\n(.*?)^```")  # language, text
-KEYS = {"^C": "\3", "^D": "\4", "^Z": "\32"}
+KEYS = {"^C": "\3", "^D": "\4", "^Q": "\21", "^S": "\23", "^Z": "\32"}
+UNSEEN = ("^D", "^Q", "^S")  # the terminal does not show them
 
 # After such a line a program waits until another terminal does something.
 BLOCKED = re.compile(r"waits for (a |the client|the writer)|ready on|listening on")
@@ -153,7 +154,7 @@ class Terminal:
         self.expected, self.early, self.story = collections.deque(), [], []
         self.number = 0  # the line of the page that is next, or was last
         # What may be typed (nothing, a "block", or the "rest" of it), and was.
-        self.turn = self.typing = None
+        self.turn = self.typing = self.group = None
         self.last = self.tail = ""  # the last line, and what has no newline yet
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.shell, self.fd = pty.fork()
@@ -223,14 +224,21 @@ class Terminal:
         if not self.turn or not line or not line.typed or line is self.typing:
             return
         is_command = line.typed == line.text[2:] + "\n"
-        if is_command and not self.tail.endswith(line.text[:2]):
+        if is_command and (not self.tail.endswith(line.text[:2])
+                           or self.states(self.group) & set("RSD")):
             return
         if self.is_blocked() or line.text in KEYS and self.is_starting():
             return
+        if line.typed.startswith("kill "):  # the number that was printed here
+            line = line._replace(**{key: self.scene.comparison.came_for(getattr(line, key))
+                                    for key in ("text", "typed")})
+            self.expected[0] = line
         self.typing = line
         self.last = ""
-        if line.text == "^D":
-            self.expected.popleft()  # the terminal does not show it
+        # What a key ends or stops may go on for a moment, and take what is typed next.
+        self.group = os.tcgetpgrp(self.fd) if line.text in ("^C", "^Z") else None
+        if line.text in UNSEEN:
+            self.expected.popleft()
         os.write(self.fd, line.typed.encode())
 
     # Whether what the page has next in a new block needs another terminal.
@@ -246,15 +254,21 @@ class Terminal:
     def at_prompt(self):
         return self.tail.endswith(self.prompt) and os.tcgetpgrp(self.fd) == self.shell
 
+    # The states of the processes of a group: R, S, T, Z, ...
+    @staticmethod
+    def states(group):
+        states = set()
+        for stat in Path("/proc").glob("[0-9]*/stat") if group else ():
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                states |= {fields[0]} if int(fields[2]) == group else set()
+        return states
+
     # Whether the shell waits for a command, or all that runs sleeps.
     def is_settled(self):
         group = os.tcgetpgrp(self.fd)
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                fields = stat.read_text().rpartition(")")[2].split()
-                if int(fields[2]) == group and fields[0] in "RD":
-                    return False
-        return group != self.shell or self.tail == self.prompt
+        return not self.states(group) & set("RD") and (
+            group != self.shell or self.tail == self.prompt)
 
     def is_done(self):
         return self.is_blocked() or not self.expected and self.is_settled()
@@ -323,8 +337,12 @@ class Scene:
                 return self.play_row(block)
             if block.language == "c" and block.name:
                 run(*CHECK, block.name)
-            if block.language == "console" and "not played" not in block.comments:
+            if block.language == "console":
                 name = block.terminal(name)
+                root = (name[0], True)
+                if name not in self.terminals and root in self.terminals and not any(
+                        line.startswith("$ ") for line in block.lines):
+                    name = root
                 terminal = self.terminal(name)
                 self.take_turn(terminal, "rest")
                 terminal.expect(block.script())
@@ -375,7 +393,8 @@ class House:
     # The network, /tmp and home of a new scene.
     def prepare(self, saved):
         home = self.folder / "student"
-        start_afresh()
+        new_network()
+        run("find", "/tmp", "-mindepth", "1", "-delete")
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(self.folder / "copy", home)
         for block in saved:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-# strangers.py - programs that are not ours take either side of each pair.
+# strangers.py - programs of others take either side of each pair.
 #
 #   python3 strangers.py PROGRAMS
 #
 # PROGRAMS is the folder of the eight programs. CONVERSATIONS below is the table
-# of what is played: programs in Lua, as lecture notes write them, and nc, socat,
-# cat and echo. Each side has to print just what the table says, and both end with
-# status 0. (Programs in Python and C++ are on the page docs/strangers.md.)
+# of what is played: nc, socat, cat and echo, and the services of inetd, whose ports
+# need namespaces. Each side has to print just what the table says, and both end
+# with status 0. (Programs in Python, Lua and C++ are on docs/strangers.md.)
 #
 # A stranger that is missing is left out. Exit status: 0; 1 if a conversation
 # failed; 77 if one was left out, which is a failure if the environment has
@@ -19,58 +19,32 @@ import subprocess
 import sys
 import tempfile
 
+from namespaces import enter, new_network
 from process import Process, is_here, limit
 
 DEADLINE = 60  # seconds for one conversation
 
 # A side that says this line can be reached, at the port that ends it if there
 # is one. nc is Listening, socat is listening; a FIFO's side waits.
-READY = r"(?:ready on|istening on|waits for a) (?:.*[^\d\n])?(\d*)$"
+READY = r"(?:ready on|istening on|waits for a|registered) (?:.*[^\d\n])?(\d*)$"
 
-# They send no more than their words, read once, and close.
-FILES = {
-    "tcp_client.lua": """
-local client = require("socket").connect("127.0.0.1", arg[1])
-client:send("Hello, server!")
-print((client:receive()))
-""",
-    "tcp_server.lua": """
-local server = require("socket").bind("127.0.0.1", 0)
-io.stderr:write("ready on ", select(2, server:getsockname()), "\\n")
-local client = server:accept()
-print((client:receive()))
-client:send("Hello, client!")
-""",
-    "udp_client.lua": """
-local client = require("socket").udp()
-client:setpeername("127.0.0.1", arg[1])
-client:send("Hello, server!")
-print(client:receive())
-""",
-    "udp_server.lua": """
-local server = require("socket").udp()
-server:setsockname("127.0.0.1", 0)
-io.stderr:write("ready on ", select(2, server:getsockname()), "\\n")
-local question, host, port = server:receivefrom()
-print(question)
-server:sendto("你好，客户端！", host, port)
-""",
-}
+# One service of inetd, which SIGTERM ends.
+INETD = """
+echo "127.0.0.1:$* root internal" >inetd.conf
+inetutils-inetd --debug --pidfile=path inetd.conf || [ $? -eq 143 ]
+"""
 
 # The command that has to be here; the command of the side that comes first, and
 # what it prints; and those of the other, which comes when the first can be reached
 # at {port}, or at ./path. Most answer once, whatever they are asked: so do ours.
 CONVERSATIONS = [
-    ("lua5.4", "tcp_server -n 1 127.0.0.1 0 'Hello, client!'", "",
-     "lua5.4 tcp_client.lua {port}", "Hello, client!\n"),
-    ("lua5.4", "lua5.4 tcp_server.lua", "Hello, server!\n",
-     "tcp_client 127.0.0.1 {port}", "Hello, client!"),
+    ("socat", "tcp_server -n 1 127.0.0.1 0 'Hello, client!'", "",
+     "printf Hello | socat -t 60 - TCP:127.0.0.1:{port},readbytes=15,shut-none",
+     "Hello, client!\n"),
+    ("socat", "socat -d -d TCP-LISTEN:0,bind=127.0.0.1 SYSTEM:'read line; echo Hi'",
+     "", "tcp_client 127.0.0.1 {port}", "Hi\n"),
     ("nc", "tcp_server -n 1 127.0.0.1 0", "",
      "echo 'Hello, server!' | nc -N 127.0.0.1 {port}", "Hello, server!\n"),
-    ("lua5.4", "udp_server -n 1 127.0.0.1 0 'Hello, client!'", "",
-     "lua5.4 udp_client.lua {port}", "Hello, client!\n"),
-    ("lua5.4", "lua5.4 udp_server.lua", "Hello, server!\n",
-     "udp_client 127.0.0.1 {port}", "你好，客户端！\n"),
     ("socat", "udp_server -n 1 127.0.0.1 0", "",
      "printf 你好 | socat -t 60 - UDP:127.0.0.1:{port},readbytes=6", "你好"),
     ("nc", "unix_server -n 1 path 'Hello, client!'", "",
@@ -80,6 +54,21 @@ CONVERSATIONS = [
     ("sh", "fifo_reader path", "你好，读者！\n",
      "echo '你好，读者！' >path", ""),
     ("sh", "fifo_writer path", "", "cat path", "Hello, reader!\n"),
+] + [
+    ("inetutils-inetd", f"sh inetd.sh {service}", "",
+     f"{client}; kill $(cat path)", prints)
+    for service, client, prints in (
+        ("echo stream tcp nowait", "tcp_client 127.0.0.1 7", "Hello, server!\n"),
+        ("echo dgram udp wait", "udp_client 127.0.0.1 7", "Hello, server!\n"),
+        ("discard stream tcp nowait", "tcp_client 127.0.0.1 9; echo $?", "0\n"),
+        ("daytime stream tcp nowait",
+         "tcp_client 127.0.0.1 13 - >date && grep -c ..:..:.. date", "1\n"),
+        ("time stream tcp nowait",
+         "tcp_client 127.0.0.1 37 - >time && head -c 4 time | wc -c", "4\n"),
+        ("chargen stream tcp nowait",
+         "(tcp_client 127.0.0.1 19 -; echo $? >status) | head -c 9; cat status",
+         " !\"#$%&'(1\n"),
+    )
 ]
 
 
@@ -122,22 +111,25 @@ def play(first, first_prints, second, second_prints):
 # Plays all conversations for which the strangers are here.
 def main():
     right, missing = [], set()
-    os.environ["PATH"] = f"{os.path.abspath(sys.argv[1])}:{os.environ['PATH']}"
+    if enter():
+        new_network()
+    else:
+        missing.add("inetutils-inetd")
+    os.environ["PATH"] = f"{os.path.abspath(sys.argv[1])}:{os.environ['PATH']}:/usr/sbin"
     os.environ["PYTHONUTF8"] = "1"  # whatever the locale is
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        for name, text in FILES.items():
-            with open(name, "w", encoding="utf-8") as file:
-                file.write(text)
+        with open("inetd.sh", "w") as file:
+            file.write(INETD)
         for stranger, *conversation in CONVERSATIONS:
-            if not is_here(stranger):
+            if stranger in missing or not is_here(stranger):
                 missing.add(stranger)
                 continue
             right.append(play(*conversation))
             subprocess.call(["rm", "-f", "path"])  # some leave it behind
         os.chdir("/")
     for stranger in sorted(missing):
-        print("Skipped:", stranger, "is missing, or not the one that is meant")
+        print("Skipped:", stranger, "is missing, or can not be used here")
     if not all(right) or (missing and os.environ.get("STRANGERS_REQUIRED")):
         sys.exit(1)
     sys.exit(77 if missing else 0)

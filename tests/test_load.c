@@ -5,13 +5,14 @@
  */
 #include "harness.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
+/* Started as some supervisors do: a server that ignored SIGCHLD, too, could not
+ * count its children. */
 static const char *const servers[] = {
-    "tcp_server -q 127.0.0.1 0",
-    "unix_server -q ./socket",
+    "env --ignore-signal=CHLD tcp_server -q 127.0.0.1 0",
+    "env --ignore-signal=CHLD unix_server -q ./socket",
 };
 enum { SERVERS = 2, AT_ONCE_MOST = 300 };
 
@@ -21,12 +22,13 @@ static void end_server(void)
 {
     signal_program(server, SIGTERM);
     expect_status(server, 128 + SIGTERM);
+    (void)unlink("socket"); /* if it has one */
 }
 
 /* Connects to an address, and sends a line with this number. */
-static int ask(const char *address, int type, int number)
+static int ask(const char *address, int number)
 {
-    int fd = open_socket(address, type, connect);
+    int fd = connect_to(address);
 
     dprintf(fd, "line %d\n", number);
     return fd;
@@ -44,57 +46,57 @@ static void expect_answer(int fd, int number)
 }
 
 /* So many times so many clients at once, of whom the last leaves first. */
-static void serve(const char *address, int type, int times, int at_once)
+static void serve(const char *address, int times, int at_once)
 {
     int fds[AT_ONCE_MOST];
 
     for (int i = 0; i < times; i++) {
         for (int k = 0; k < at_once; k++)
-            fds[k] = ask(address, type, i + k);
+            fds[k] = ask(address, i + k);
         for (int k = at_once - 1; k >= 0; k--)
             expect_answer(fds[k], i + k);
     }
 }
 
-/* What the server should come to: it sleeps, and has nothing open but its
- * standard descriptors and the listening socket, and so many children, those
- * that have ended included. */
-static bool has_come_to(const void *children)
+/* Whether the server sleeps, and has nothing open but its standard descriptors
+ * and the listening socket, and no more children than the number, those that
+ * have ended included. */
+static bool has_come_to(const void *number)
 {
-    int wanted = *(const int *)children;
-
-    /* One more client, who leaves when the server waits for the next: a child
-     * that ends in the very moment before that is collected with the next. */
-    if (wanted == 0) {
-        int fd = ask(address_of(server), SOCK_STREAM, 0);
-        poll(NULL, 0, 10);
-        expect_answer(fd, 0);
-    }
-    struct program *look =
-        start("sh -c 'cd /proc/%d && ls fd && wc -w <task/%d/children && "
-              "grep State status'",
-              server->pid, server->pid);
-    expect_status(look, 0);
-    return strcmp(look->bytes[OUTPUT].data,
-                  formatted("0\n1\n2\n3\n%d\nState:\tS (sleeping)\n",
-                            wanted)) == 0;
+    return system(formatted("cd /proc/%d && [ \"$(echo $(ls fd))\" = "
+                            "'0 1 2 3' ] && grep -q State:.S status && "
+                            "[ $(wc -w <task/%d/children) -le %d ]",
+                            server->pid, server->pid, *(const int *)number)) ==
+           0;
 }
 
-/* One after another, at once, and some who reset their connection. */
+static bool has_only_zombies(const void *process)
+{
+    return system(formatted("for child in $(cat /proc/%d/task/%d/children); do "
+                            "grep -q State:.Z /proc/$child/status || exit 1; "
+                            "done",
+                            *(const pid_t *)process,
+                            *(const pid_t *)process)) == 0;
+}
+
+/* One after another, at once, and some who reset their connection. Children who
+ * have ended are zombies, all of them until the next client at most. */
 SCENE(nothing_is_left_of_a_thousand_clients)
 {
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
     for (int i = 0; i < SERVERS; i++) {
         server = start("%s", servers[i]);
-        serve(address_of(server), SOCK_STREAM, 1000, 1);
-        serve(address_of(server), SOCK_STREAM, 1, 64);
+        serve(address_of(server), 1000, 1);
         for (int k = 0; k < 64; k++) {
-            int fd = ask(address_of(server), SOCK_STREAM, k);
+            int fd = ask(address_of(server), k);
             setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
             close(fd);
         }
-        wait_until(has_come_to, &(const int){0}, "no child is left");
+        serve(address_of(server), 1, 64);
+        wait_until(has_only_zombies, &server->pid, "all have ended");
+        serve(address_of(server), 1, 1);
+        wait_until(has_come_to, &(const int){1}, "the next client's child");
         end_server();
     }
 }
@@ -110,7 +112,7 @@ SCENE(no_more_than_256_are_served_at_a_time)
     for (int i = 0; i < SERVERS; i++) {
         server = start("%s", servers[i]);
         for (int k = 0; k < ALL; k++)
-            fds[k] = ask(address_of(server), SOCK_STREAM, k);
+            fds[k] = ask(address_of(server), k);
         for (int k = 0; k < ALL; k++) {
             if (k == BOUND || k == ALL - 1)
                 wait_until(has_come_to, &(const int){BOUND}, "all places");
@@ -135,20 +137,14 @@ SCENE(a_server_without_descriptors_does_not_spin)
         server = start("%s", servers[i]);
         expect_said(server, "*: ready on *");
         expect_status(start("prlimit --pid %d --nofile=4:", server->pid), 0);
-        int fd = ask(address_of(server), SOCK_STREAM, 1);
+        int fd = ask(address_of(server), 1);
         expect_said(server, "*: accept(3) = -1 EMFILE (*");
-        serve(address_of(other), SOCK_STREAM, OTHERS, 1);
+        serve(address_of(other), OTHERS, 1);
         assert_true(count_said(server, "*") < OTHERS);
         expect_status(start("prlimit --pid %d --nofile=64:", server->pid), 0);
         expect_answer(fd, 1);
         end_server();
     }
-}
-
-SCENE(udp_server_answers_5000_datagrams)
-{
-    server = start("udp_server -q 127.0.0.1 0");
-    serve(address_of(server), SOCK_DGRAM, 625, 8);
 }
 
 int main(int argc, char *argv[])
@@ -157,8 +153,11 @@ int main(int argc, char *argv[])
         TEST(nothing_is_left_of_a_thousand_clients),
         TEST(no_more_than_256_are_served_at_a_time),
         TEST(a_server_without_descriptors_does_not_spin),
-        TEST(udp_server_answers_5000_datagrams),
     };
 
+    if (!is_there("/proc/self/task")) {
+        fprintf(stderr, "Skipped: it needs /proc, as Linux has it\n");
+        return 77; /* CTest takes that for "skipped" */
+    }
     return play_tests("load", tests, argc, argv);
 }

@@ -41,9 +41,9 @@ play() {
   done
 }
 
-play streams 'hello*' 'conv*' 'much*' 'typed*' 'eight*' '*clients' 'signals*' \
-  'each*' '*socket*' 'server_that*' &
-(play udp '*' && play fifo 'conversation_on*' 'what*' 'a_signal*') &
+play streams 'hello*' 'conv*' 'much*' 'lines*' '*clients' 'child*' 'signals*' \
+  '*socket*' &
+(play udp '*' && play fifo 'conv*' 'what*' 'a_signal*' '*outlives*') &
 wait
 
 # With strangers every program ends well, and so closes what it has opened.
