@@ -44,6 +44,10 @@ class Comparison:
         self.numbers = numbers
         return True
 
+    # A text of the page, with the numbers that came for its own.
+    def came_for(self, text):
+        return re.sub(r"\d+", lambda found: self.numbers.get(found[0], found[0]), text)
+
     @staticmethod
     def plain(line):
         line = DATES.sub("date", " ".join(line.split()))

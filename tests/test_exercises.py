@@ -70,9 +70,7 @@ def run(command):
 
 # Prints what was tested; returns whether it was right, and else prints why.
 def result(is_right, what, output):
-    print("ok:" if is_right else "FAILED:", what)
-    if not is_right:
-        print(output)
+    sys.stdout.write(f"ok: {what}\n" if is_right else f"FAILED: {what}\n{output}\n")
     return is_right
 
 

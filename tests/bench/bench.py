@@ -121,9 +121,11 @@ def run(*task, **streams):
     process = start(tool, *task, stderr=PIPE, **streams)
     for stream in streams.values():
         stream.close()
+    limit(60)
     said = process.communicate()[1]
+    limit(0)
     if process.returncode != 0:
-        sys.exit(f"{task}: {said.strip() or 'it hangs'}")
+        sys.exit(f"{task}: {said.strip()}")
     return float(said)
 
 
