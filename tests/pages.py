@@ -59,7 +59,8 @@ CHECK = """cc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Wshad
     -Wconversion -Wstrict-prototypes -Wformat=2 -Werror -fsyntax-only""".split()
 TYPED = ("console", "row")  # a row of a table is a block of this name
 FENCED = re.compile(r"(?ms)^```([^\n]*)\n(.*?)^```")  # language, text
-KEYS = {"^C": "\3", "^D": "\4", "^Z": "\32"}
+KEYS = {"^C": "\3", "^D": "\4", "^Q": "\21", "^S": "\23", "^Z": "\32"}
+UNSEEN = ("^D", "^Q", "^S")  # the terminal does not show them
 
 # After such a line a program waits until another terminal does something.
 BLOCKED = re.compile(r"waits for (a |the client|the writer)|ready on|listening on")
@@ -153,7 +154,7 @@ class Terminal:
         self.expected, self.early, self.story = collections.deque(), [], []
         self.number = 0  # the line of the page that is next, or was last
         # What may be typed (nothing, a "block", or the "rest" of it), and was.
-        self.turn = self.typing = None
+        self.turn = self.typing = self.group = None
         self.last = self.tail = ""  # the last line, and what has no newline yet
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.shell, self.fd = pty.fork()
@@ -223,7 +224,8 @@ class Terminal:
         if not self.turn or not line or not line.typed or line is self.typing:
             return
         is_command = line.typed == line.text[2:] + "\n"
-        if is_command and not self.tail.endswith(line.text[:2]):
+        if is_command and (not self.tail.endswith(line.text[:2])
+                           or self.states(self.group) & set("RSD")):
             return
         if self.is_blocked() or line.text in KEYS and self.is_starting():
             return
@@ -233,8 +235,10 @@ class Terminal:
             self.expected[0] = line
         self.typing = line
         self.last = ""
-        if line.text == "^D":
-            self.expected.popleft()  # the terminal does not show it
+        # What a key ends or stops may go on for a moment, and take what is typed next.
+        self.group = os.tcgetpgrp(self.fd) if line.text in ("^C", "^Z") else None
+        if line.text in UNSEEN:
+            self.expected.popleft()
         os.write(self.fd, line.typed.encode())
 
     # Whether what the page has next in a new block needs another terminal.
@@ -250,15 +254,21 @@ class Terminal:
     def at_prompt(self):
         return self.tail.endswith(self.prompt) and os.tcgetpgrp(self.fd) == self.shell
 
+    # The states of the processes of a group: R, S, T, Z, ...
+    @staticmethod
+    def states(group):
+        states = set()
+        for stat in Path("/proc").glob("[0-9]*/stat") if group else ():
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                states |= {fields[0]} if int(fields[2]) == group else set()
+        return states
+
     # Whether the shell waits for a command, or all that runs sleeps.
     def is_settled(self):
         group = os.tcgetpgrp(self.fd)
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                fields = stat.read_text().rpartition(")")[2].split()
-                if int(fields[2]) == group and fields[0] in "RD":
-                    return False
-        return group != self.shell or self.tail == self.prompt
+        return not self.states(group) & set("RD") and (
+            group != self.shell or self.tail == self.prompt)
 
     def is_done(self):
         return self.is_blocked() or not self.expected and self.is_settled()
