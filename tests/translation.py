@@ -27,7 +27,7 @@ from pages import FENCED, ROOT
 
 CHINESE = ROOT / "docs/zh"
 GLOSSARY = CHINESE / "glossary.md"
-ONLY_HERE = re.compile(r"(?s)\n<!-- only here -->\n.*?\n<!-- both again -->\n")
+ONLY_HERE = re.compile(r"(?s)<!-- only here -->.*?<!-- both again -->")
 UNSEEN = re.compile(r"(?ms)<!--.*?-->|^\[(?:中文|English)[^\n]*")
 ALSO = re.compile("（[^（）]*又称[^（）]*）")
 BEHIND = "> 本节尚未跟上英文版的改动，请以英文版为准。"
