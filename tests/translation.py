@@ -88,10 +88,10 @@ def tables(text):
 
 # What a section's paragraphs are: items of a list, a table, a block, or words.
 def shape(text):
-    for paragraph in re.split(r"\n\s*\n", UNSEEN.sub("", FENCED.sub("\n\n```\n\n", text)).strip()):
+    for paragraph in re.split(r"\n\s*\n", UNSEEN.sub("", FENCED.sub("\n\n\0\n\n", text)).strip()):
         items = len(re.findall(r"(?m)^ *(?:-|\d+\.) ", paragraph))
-        kind = "a table" if paragraph.startswith("|") else "words"
-        yield f"{items} items" if items else "a block" if paragraph == "```" else kind
+        kinds = {"|": "a table", "\0": "a block"}
+        yield f"{items} items" if items else kinds.get(paragraph.strip()[:1], "words")
 
 
 # The lines of a section's blocks; of a diagram only that there is one.
