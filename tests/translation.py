@@ -89,7 +89,7 @@ def tables(text):
 # What a section's paragraphs are: items of a list, a table, a block, or words.
 def shape(text):
     for paragraph in re.split(r"\n\s*\n", UNSEEN.sub("", FENCED.sub("\n\n\0\n\n", text)).strip()):
-        items = len(re.findall(r"(?m)^ *(?:-|\d+\.) ", paragraph))
+        items = len(re.findall(r"(?m)^ *(?:-|\d\d?\.) ", paragraph))
         kinds = {"|": "a table", "\0": "a block"}
         yield f"{items} items" if items else kinds.get(paragraph.strip()[:1], "words")
 
