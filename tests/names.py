@@ -103,6 +103,23 @@ def check_programs():
                 yield path.relative_to(ROOT), f"the program {program}"
 
 
+# Hints that only the programs have, or only the table of docs/trouble.md: each with the
+# call and error after which it is printed, if it is one of common/helper.c's table.
+def check_hints():
+    helper = (ROOT / "common/helper.c").read_text()
+    sources = helper + "".join(path.read_text() for path in ROOT.glob("*/*_*.c"))
+    rows = {(f"{call}: {error}".strip(": "), hint) for error, call, hint
+            in re.findall(r'\{(E\w+), "(\w*)", "([^"]+)"\}', helper)}
+    printed = {hint for _, hint in rows} | {*re.findall(r'give_up_with\("([^"]+)"', sources)}
+    table = (ROOT / "docs/trouble.md").read_text().partition("\n## All hints\n")[2]
+    listed = {(after.replace("`", ""), hint)
+              for hint, cell in re.findall(r"(?m)^\| `([^`]+)` \| (.*?) \|", table)
+              for after in cell.split(", ")}
+    errors = {(after, hint) for after, hint in listed if re.search(r"(^|: )E[A-Z]+$", after)}
+    for what in [*(rows ^ errors), *(printed ^ {hint for _, hint in listed})]:
+        yield f"in programs and table alike the hint {what}"
+
+
 # What is named in the pages and is not there: the page, and what.
 def check_pages():
     pages = [ROOT / "README.md"] + sorted((ROOT / "docs").rglob("*.md"))
@@ -111,6 +128,8 @@ def check_pages():
     tests.update("page_" + page.stem for page in pages)
     sources = [squeeze(path.read_text()) for path in ROOT.glob("*/**/*.[ch]")]
     words = read_words() | tests
+    for what in check_hints():
+        yield "docs/trouble.md", what
     for page in pages:
         text = page.read_text()
         own = {*re.findall(r"\w+", "".join(code for _, code in FENCED.findall(text)))}
