@@ -140,7 +140,7 @@ def main():
     jobs += [[compiles, path] for path in sorted((ROOT / "docs/examples").glob("*.c"))]
     named = re.findall(r"(?m) \| (\w+\.md), (.+)$", (TESTS / "exercise.py").read_text())
     jobs += [[has_heading, *place] for place in sorted(set(named))]
-    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
         right = list(pool.map(lambda job: job[0](*job[1:]), [*jobs, [is_left], [is_reported]]))
     sys.exit(not all(right))
 
