@@ -538,8 +538,8 @@ int open_stage(void **state)
     return 0;
 }
 
-/* Ends a program with its children. Returns -1 if it has said what it
- * must not. */
+/* Ends a program with its children. Returns -1 if it has said what it must not,
+ * or a hint that is too long. */
 static int end_program(struct program *p)
 {
     int result = 0;
@@ -553,6 +553,13 @@ static int end_program(struct program *p)
         if ((iscntrl((unsigned char)*at) && *at != '\n') || is_half) {
             fprintf(stderr, "%s: said byte 0x%02x, or half a line\n",
                     p->command, (unsigned char)*at);
+            result = -1;
+        }
+    }
+    const char *said = p->bytes[ERROR].data;
+    for (const char *hint; (hint = find_line(&said, "*: hint: *")) != NULL;) {
+        if (strcspn(hint, "\n") > 80) {
+            fprintf(stderr, "more than 80 columns: %.200s\n", hint);
             result = -1;
         }
     }
