@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pages import FENCED, FOLDERS, ROOT, TYPED, parse
 
-CODE = ("c", "python", "lua", "cpp", "diff")
+SHOWN = ("c", "python", "lua", "cpp")  # without a name, a part of a source
+CODE = SHOWN + ("diff",)
 TERMINAL = r"^(\$ |# [a-z]|\w+_\w+.*: )"  # lines of a terminal
 
 # Where a program of a folder has to be, and how it stands there.
@@ -81,7 +82,7 @@ def check_blocks(page, text, sources):
         needs = None
         if block.language not in CODE + TYPED and re.search(TERMINAL, block.text(), re.M):
             needs = "console, as its language"
-        elif block.language == "c" and not block.name:
+        elif block.language in SHOWN and not block.name:
             if not any(squeeze(block.text()) in source for source in sources):
                 needs = "a source that has these lines"
         elif block.language in CODE and f"{block.name}" not in commands:
@@ -126,7 +127,8 @@ def check_pages():
     lists = "".join(path.read_text() for path in ROOT.glob("tests/**/CMakeLists.txt"))
     tests = set(re.findall(r"add_(?:play|script|test)\((?:NAME )?(\w+)", lists))
     tests.update("page_" + page.stem for page in pages)
-    sources = [squeeze(path.read_text()) for path in ROOT.glob("*/**/*.[ch]")]
+    sources = [squeeze(path.read_text()) for pattern in ("*/**/*.[ch]", "docs/examples/*")
+               for path in ROOT.glob(pattern)]
     words = read_words() | tests
     for what in check_hints():
         yield "docs/trouble.md", what
