@@ -122,7 +122,7 @@ numbered
     it has_lasted 3, S gets_no_more
 
 framing
-  a message | sockets.md, Byte order
+  a message | inside.md, Byte order
     {SERVES}A sends <5>Hello, A gets <5>HELLO, A ends, A gets_all
   three in one piece, one of them empty | connection.md, Buffers
     A sends <1>a<0><1>b, A gets <1>A<0><1>B

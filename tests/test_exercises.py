@@ -37,7 +37,7 @@ timeout | answer, (size_t)size + 1, | answer, strlen(answer), | with NUL bytes
 numbered | TRIES = 3 | TRIES = 1 | FAILED: asks again
 numbered | < prefix || memcmp( | < 0 && memcmp( | expected: "ONE\nTWO\n"
 numbered | left = end - now() | left = PATIENCE | FAILED: asks again
-framing | ntohl(length) | length | see docs/sockets.md, Byte order
+framing | ntohl(length) | length | see docs/inside.md, Byte order
 framing | done += (size_t)result | done = size | FAILED: pieces of one byte
 framing | size > MESSAGE_MAX | size >= MESSAGE_MAX | FAILED: 1 MiB is not too long
 transfer | if (unlink(part) | if (is_complete && unlink(part) | its files
