@@ -454,9 +454,9 @@ def main():
         print("Skipped: the system allows no namespaces (of Linux, by unshare)")
         sys.exit("PAGES_REQUIRED" in os.environ or 77)
     language = sys.argv[3] if len(sys.argv) > 3 else None
-    house = House(Path(sys.argv[2]).resolve(), rights, language)
     if language and "zh" not in page.parts:
         comparison.learn((ROOT / "docs/zh/README.md").read_text())
+    house = House(Path(sys.argv[2]).resolve(), rights, language)
     saved, skipped, failed = [], 0, 0
     for blocks in scenes:
         scene = Scene(page, blocks, house)

@@ -371,7 +371,6 @@ static const struct fault fifo_faults[] = {
     {"reader", "read:error=EINTR:when=1..2", "read(3)", true, 0},
     {"reader", "read:error=EIO:when=1", "read(3)", false, 1},
     {"reader", UNLINK ":error=EPERM", "unlink(path)", true, 1},
-    {"reader", "close:error=EIO", "close(3)", true, 0},
 };
 
 SCENE(fifo_goes_on)

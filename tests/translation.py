@@ -139,6 +139,13 @@ def check_style(page, avoided):
                 yield f"wider than 80 columns: {line}"
 
 
+# The words in a column of a glossary.
+def words(glossary, column):
+    rows = re.findall(r"(?m)^\| (?!\*\*|--)(.*) \|$", glossary.read_text())[1:]
+    cells = ",".join(re.sub(r"\(.*?\)|（.*?）", "", row.split(" | ")[column]) for row in rows)
+    return {word.strip() for word in cells.split(",")}
+
+
 # Writes the present hash below a heading, or all; or marks it as behind.
 def mark(page, heading, behind):
     text = page.read_text()
@@ -164,6 +171,9 @@ def main():
     avoided = [word for cell in re.findall(r"(?m)^\|.*\| *(.*?) *\|$", GLOSSARY.read_text())[2:]
                for word in cell.split("、") if word]
     wrong = only = 0
+    for word in words(ROOT / "docs/glossary.md", 0) - words(GLOSSARY, 1):
+        print(f"{GLOSSARY.relative_to(ROOT)}: {word}: only the English one has it")
+        wrong += 1
     for page in sorted(CHINESE.glob("*.md")):
         only += len(ONLY_HERE.findall(page.read_text())) + len(ALSO.findall(page.read_text()))
         other = [] if page == GLOSSARY else compare(english_of(page), page)
