@@ -325,7 +325,8 @@ class Scene:
         for terminal, line in zip(terminals, row.script()):
             self.wait(terminal, terminal.at_prompt)
             os.write(terminal.fd, line.typed.encode())
-            self.wait(terminal, terminal.is_settled)
+            # The shell has read it when the terminal has shown it.
+            self.wait(terminal, lambda t=terminal: t.story and t.is_settled())
         for terminal in reversed(terminals):  # clients end by themselves
             if any(map(BLOCKED.search, terminal.story)) and not terminal.at_prompt():
                 os.write(terminal.fd, b"\3")
