@@ -9,9 +9,9 @@
  *
  * prints "tcp_server: listen(3, 128) = 0", or "... = -1 EADDRINUSE (Address
  * already in use)", on standard error. Each line is one write() of less than
- * PIPE_BUF bytes, so the lines of several processes never mix (POSIX, write).
- * Bytes that could disturb a terminal are escaped. Nothing that tells changes
- * errno.
+ * PIPE_BUF bytes, so the lines of several processes never mix (POSIX, write);
+ * those of a child show its number. Bytes that could disturb a terminal are
+ * escaped. Nothing that prints changes errno.
  */
 #ifndef HELPER_H
 #define HELPER_H
@@ -19,80 +19,68 @@
 #include <netdb.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* ---- What a program does, on standard error ---- */
 
-/*
- * To be called first in main: name begins each line. Opens /dev/null for
- * those of the descriptors 0, 1 and 2 that are closed, so that no socket gets
- * their number.
- */
-void start_program(const char *name);
+/* Whether the story is left out (-q). */
+extern bool quiet;
 
 /* tell(result, format, ...): a call's result; for -1 with the symbol of errno,
  * as the manual pages have it, and also with -q. The program goes on. */
-#define tell(result, ...) print_line(TELL, result, __VA_ARGS__)
+#define tell(result, ...) print_line(TELL, result, NULL, __VA_ARGS__)
 
-/* The same; but for -1 it ends the program as give_up(errno) does. */
-#define check(result, ...) print_line(CHECK, result, __VA_ARGS__)
+/* The same for a read or write, with the first of its bytes; the result is
+ * their number. Of standard input and output only failures are told. */
+#define tell_data(result, data, call, fd)                                      \
+    print_line((fd) > STDERR_FILENO ? TELL : FAILURE, result, data,            \
+               call "(%d)", fd)
 
-/* say(format, ...): a line of the story that has no result, such as what the
- * next call waits for. */
-#define say(...) print_line(SAY, 0, __VA_ARGS__)
+/* The same for a recvfrom or sendto, with the peer's address. */
+#define tell_datagram(result, data, call, fd, peer)                            \
+    print_line(TELL, result, data, call "(%d, %s)", fd, peer)
 
-/* The same, also with -q: the ready line, an error that no call reported. */
-#define announce(...) print_line(ANNOUNCE, 0, __VA_ARGS__)
+/* fail(format, ...): tells that a call has failed, and ends the program as
+ * give_up() does. */
+#define fail(...) (tell(-1, __VA_ARGS__), give_up())
 
-enum kind { TELL, CHECK, SAY, ANNOUNCE };
-void print_line(enum kind kind, long result, const char *format, ...)
+/* check(result, format, ...): as tell; but as fail if the result is -1. */
+#define check(result, ...)                                                     \
+    ((result) == -1 ? fail(__VA_ARGS__) : tell(result, __VA_ARGS__))
+
+/* say(format, ...): a line that has no result: what the next call waits for. */
+#define say(...) print_line(SAY, 0, NULL, __VA_ARGS__)
+
+/* announce(format, ...): the same, also with -q: the ready line, an error
+ * that no call reported. */
+#define announce(...) print_line(ANNOUNCE, 0, NULL, __VA_ARGS__)
+
+enum kind { TELL, FAILURE, SAY, ANNOUNCE };
+void print_line(enum kind kind, long result, const void *data,
+                const char *format, ...)
 #ifdef __GNUC__
-    __attribute__((format(printf, 3, 4)))
+    __attribute__((format(printf, 4, 5)))
 #endif
     ;
 
-/*
- * Tells "call(fd) = result" or, with a peer, "call(fd, peer) = result" of a
- * read, recvfrom, write or sendto, and shows its data; not once more if they
- * are sent from the buffer to which they came. After the first calls in a row
- * they are only counted, and tell() and say() are silent, until there is a
- * pause, an end of file or tell_totals(), which tells how many bytes came and
- * went, if some were only counted.
- */
-void tell_data(const char *call, int fd, const char *peer, ssize_t result,
-               const void *data);
-void tell_totals(void);
+/* Ends the program with status 1, after a hint: what to do about the failure
+ * that was told last, if there is something to say. */
+#define give_up() give_up_with(NULL)
 
-/* Whether a result would not be told now, unless it is -1: then a text for it
- * need not be made. A pause ends what was a burst. */
-bool is_silent(void);
-
-/* Prints the hint for an error of errno.h, if this program has one. */
-void give_hint(int error);
-
-/* Prints the hint, and ends the program with status 1. */
-_Noreturn void give_up(int error);
+/* The same with this hint, about what no call reported. */
+_Noreturn void give_up_with(const char *hint);
 
 /*
- * Writes all of the bytes, and tells each write (on standard output, failures
- * alone). One write() may take fewer bytes than it is given, or be
- * interrupted (EINTR). Returns 0; or -1 with errno of write(), after its line
- * and hint, and some bytes may have been written.
+ * Writes all of the bytes, and tells each write. One write() may take fewer
+ * bytes than it is given, or be interrupted by a signal handler (EINTR).
+ * Returns 0; or -1 with errno of write(), and some bytes may have been written.
  */
 int write_all(int fd, const void *data, size_t size);
 
 /* As write_all(), for a text and a newline behind it, in one piece. */
 int write_line(int fd, const char *text);
 
-/* As write_all() on standard output; a failure ends the program, status 1. */
-void print_data(const void *data, size_t size);
-
-/* Waits; less than a second, and less when a signal comes. */
-void wait_a_moment(long milliseconds);
-
 /* ---- The command line ---- */
-
-/* What is wrong with it ends the program with its usage and status 2, before
- * anything was opened (POSIX, XBD 12.2, Utility Syntax Guidelines). */
 
 /* The lines about -q and -h, for every usage. */
 #define COMMON_USAGE                                                           \
@@ -100,21 +88,16 @@ void wait_a_moment(long milliseconds);
     "  -h        print this help\n"
 
 /*
- * getopt(), which takes care of -h, --help and -q, and refuses what is not
- * among `letters`. Returns the next other option, its argument in optarg, or
- * -1. `usage` names the operands and the options.
+ * To be called first in main. Reads the options -h, --help, -q and, if the
+ * usage has it, -n COUNT, and stores up to `most` operands; those that were
+ * not given keep their defaults. What is wrong ends the program with its usage
+ * and status 2 (POSIX, XBD 12.2, Utility Syntax Guidelines). Returns COUNT, or
+ * 0. `usage` begins with "usage: ", the program's name and a blank.
  */
-int next_option(int argc, char *argv[], const char *letters, const char *usage);
+long read_command_line(int argc, char *argv[], const char *usage,
+                       const char *operands[], int most);
 
-/* Stores the operands; those that were not given keep their defaults. More
- * than `most` are refused. */
-void read_operands(int argc, char *argv[], const char *operands[], int most);
-
-/* Returns a decimal number, digits alone. Refuses what is none, or not from
- * lowest to highest; `name` is what the usage calls it. */
-long number(const char *text, long lowest, long highest, const char *name);
-
-/* ---- Addresses and paths ---- */
+/* ---- Addresses ---- */
 
 /* Bytes for an address as text: [IPv6%interface]:port. */
 enum { ADDRESS_SIZE = 80 };
@@ -139,26 +122,8 @@ void address_text(const struct sockaddr *address, socklen_t size,
 #define family_text(family) ((family) == AF_INET6 ? "AF_INET6" : "AF_INET")
 
 /* Prints the line that scripts wait for, with the address that the socket
- * really has: port 0 has become another one (POSIX, getsockname). */
+ * really has: port 0 has become another one (POSIX, getsockname). Ends the
+ * program if nobody can reach a server there. */
 void announce_ready(int fd);
-
-/* Tells the result of mkfifo(path, 0600). A FIFO of this user may have been
- * there already; anything else ends the program. A new one is owned. */
-void tell_mkfifo(int result, const char *path);
-
-/* Ends the program if something is at the path that is not a FIFO of this
- * user; or, unless fd is -1, if fd is not one. */
-void check_fifo(const char *path, int fd);
-
-/*
- * The socket or FIFO at the path, which fd has open unless it is -1, is this
- * process's to remove: at exit(), and when SIGINT or SIGTERM ends the program.
- * A child disowns it, and ends with _exit(). The path must stay valid.
- */
-void own_path(const char *path, int fd);
-
-/* Ends that. Returns whether the same file is still at the path: then it may
- * be removed. */
-bool disown_path(void);
 
 #endif

@@ -2,25 +2,24 @@
  * tcp_client.c - sends a message to a TCP server and prints the answer.
  *
  * Partner:  tcp_server, or nc -l, or any program that speaks TCP.
- * Calls:    getaddrinfo, socket, connect, write, shutdown, read, close.
+ * Calls:    getaddrinfo, socket, connect, write, shutdown, read, close; with
+ *           the message -, fork, and a child writes and shuts down.
  * Run:      build/tcp_server                       in another terminal, then
  *           build/tcp_client
  *           build/tcp_client 127.0.0.1 12345 -     to type, until Ctrl-D
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
-
-enum { BUFFER_SIZE = 64 * 1024 }; /* bytes per read: more gains no speed */
 
 /* Returns a socket that is connected to the first address that answers. */
 static int connect_to(const struct addrinfo *address)
@@ -43,87 +42,78 @@ static int connect_to(const struct addrinfo *address)
         tell(result, "connect(%d, %s)", fd, server);
         if (result == 0)
             return fd;
-        if (address->ai_next == NULL)
-            break;          /* the hint shall follow at once */
         result = close(fd); /* the next address needs another socket */
         tell(result, "close(%d)", fd);
     }
-    give_up(errno);
-}
-
-/* read: takes what has arrived of the answer, and prints it. Returns its size;
- * 0 is the end of file: the server has finished sending. */
-static ssize_t print_answer(int fd)
-{
-    static char buffer[BUFFER_SIZE];
-    ssize_t size;
-
-    do {
-        size = read(fd, buffer, sizeof buffer);
-    } while (size == -1 && errno == EINTR);
-    tell_data("read", fd, NULL, size, buffer);
-    if (size == -1)
-        give_up(errno);
-    print_data(buffer, (size_t)size);
-    return size;
+    give_up();
 }
 
 /*
- * Sends standard input, and meanwhile prints what comes back. If it wrote all
- * before it read, it could wait for ever, for a server that waits to be read.
- * So only poll waits for the server; write takes what the socket buffer has
- * room for. Returns whether all was sent.
+ * Reads from one descriptor and writes to another, until end of file: from
+ * standard input to the socket, or from the socket to standard output. For
+ * read and write a socket is like a file. Returns 0, or -1.
  */
-static bool send_input(int fd)
+static int pass_on(int from, int to, const char *whom)
 {
-    enum { INPUT, SERVER };
-    static char buffer[BUFFER_SIZE];
-    struct pollfd polled[] = {{.events = POLLIN}, {.fd = fd}};
-    const char *unsent = buffer;
-    size_t unsent_size = 0;
-    bool is_open = true; /* no end of file from the server yet */
-    bool is_sent = false;
+    static char buffer[64 * 1024]; /* a larger one is no faster */
 
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
-        check(-1, "fcntl(%d, F_SETFL, O_NONBLOCK)", fd);
-    say("poll() waits for input (Ctrl-D ends it) or the server");
-    while (is_open && !is_sent) {
-        polled[INPUT].fd = unsent_size == 0 ? STDIN_FILENO : -1;
-        polled[SERVER].events = unsent_size == 0 ? POLLIN : POLLIN | POLLOUT;
-        if (poll(polled, 2, -1) == -1) {
-            if (errno != EINTR)
-                check(-1, "poll()");
-            continue;
-        }
-
-        if (polled[INPUT].revents != 0) {
-            ssize_t size = read(STDIN_FILENO, buffer, sizeof buffer);
-            if (size == -1 && errno != EINTR)
-                check(size, "read(%d)", STDIN_FILENO);
-            is_sent = size == 0;
-            unsent = buffer;
-            unsent_size = size == -1 ? 0 : (size_t)size;
-        }
-        if (!is_sent && (polled[SERVER].revents & ~POLLOUT) != 0)
-            is_open = print_answer(fd) > 0;
-        if (is_open && unsent_size > 0) {
-            ssize_t size = write(fd, unsent, unsent_size);
-            if (size == -1 && (errno == EAGAIN || errno == EINTR))
-                continue;
-            tell_data("write", fd, NULL, size, unsent);
-            if (size == -1) {
-                give_hint(errno);
-                break;
-            }
-            unsent += size;
-            unsent_size -= (size_t)size;
-        }
+    for (;;) {
+        /* read: takes what has arrived so far. 0 is the end of file. */
+        say("read(%d) waits for %s", from, whom);
+        ssize_t size = read(from, buffer, sizeof buffer);
+        tell_data(size, buffer, "read", from);
+        if (size == -1 && errno == EINTR)
+            continue; /* a signal handler ran, if there is one: once more */
+        if (size <= 0)
+            return (int)size;
+        if (write_all(to, buffer, (size_t)size) == -1)
+            return -1;
     }
-    if (!is_sent)
+}
+
+/* shutdown: half-closes. The server reads end of file, and can still answer. */
+static int half_close(int fd)
+{
+    int result = shutdown(fd, SHUT_WR);
+    tell(result, "shutdown(%d, SHUT_WR)", fd);
+    return result;
+}
+
+/*
+ * Sends and prints at the same time: a child waits for input, its parent for
+ * the server. One process that first sent all could wait for ever, for a
+ * server that waits until its answers are read. Returns 0, or -1.
+ */
+static int converse(int fd)
+{
+    const struct timespec moment = {0, 10L * 1000 * 1000}; /* 10 ms */
+    int status;
+
+    (void)signal(SIGCHLD, SIG_DFL); /* if ignored, no status is kept */
+    pid_t child = fork();
+    check(child, "fork()");
+    if (child == 0) {
+        /* In any case half-close: the parent waits for the server's end of
+         * file, and the server for ours. */
+        int sent = pass_on(STDIN_FILENO, fd, "input (Ctrl-D ends it)");
+        if (half_close(fd) == -1 || sent == -1)
+            give_up();
+        exit(EXIT_SUCCESS);
+    }
+
+    /* After the answer a child that has sent all ends in a moment; one that
+     * still waits for input has to be ended. */
+    int printed = pass_on(fd, STDOUT_FILENO, "the server");
+    for (int tries = 0; printed == 0 && tries < 30; tries++) {
+        if (waitpid(child, &status, WNOHANG) == child)
+            return status == 0 ? 0 : -1;
+        (void)nanosleep(&moment, NULL);
+    }
+    (void)kill(child, SIGKILL);
+    (void)waitpid(child, &status, 0);
+    if (printed == 0)
         announce("the server closed before the end of the input");
-    if (fcntl(fd, F_SETFL, 0) == -1) /* read and write wait again */
-        check(-1, "fcntl(%d, F_SETFL, 0)", fd);
-    return is_sent;
+    return -1;
 }
 
 static const char usage[] =
@@ -136,11 +126,7 @@ static const char usage[] =
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", "Hello, server!"};
-
-    start_program("tcp_client");
-    while (next_option(argc, argv, "hq", usage) != -1)
-        continue;
-    read_operands(argc, argv, operands, 3);
+    (void)read_command_line(argc, argv, usage, operands, 3);
 
     /* Without this, a write to a server that has gone would end the program
      * by SIGPIPE; now the write fails, with EPIPE. */
@@ -151,23 +137,22 @@ int main(int argc, char *argv[])
     int fd = connect_to(list);
     freeaddrinfo(list);
 
-    /* write: puts the message into the socket buffer; the kernel sends it. */
-    bool is_sent = strcmp(operands[2], "-") == 0
-                       ? send_input(fd)
-                       : write_line(fd, operands[2]) == 0;
-
-    /* shutdown: half-closes. The server reads end of file, and can still
-     * answer. */
-    tell_totals();
-    int result = shutdown(fd, SHUT_WR);
-    tell(result, "shutdown(%d, SHUT_WR)", fd);
-    say("read(%d) waits for the answer", fd);
-    while (print_answer(fd) > 0)
-        continue;
+    int result = 0;
+    if (strcmp(operands[2], "-") == 0) {
+        result = converse(fd);
+    } else {
+        /* write: puts the message into the socket buffer; the kernel sends. */
+        int sent = write_line(fd, operands[2]);
+        int half_closed = half_close(fd);
+        int printed = pass_on(fd, STDOUT_FILENO, "the server");
+        if (sent == -1 || half_closed == -1 || printed == -1)
+            result = -1;
+    }
 
     /* close: ends the connection, now for both directions. */
-    tell_totals();
-    result = close(fd);
-    tell(result, "close(%d)", fd);
-    return is_sent ? 0 : 1;
+    int closed = close(fd);
+    tell(closed, "close(%d)", fd);
+    if (result == -1)
+        give_up();
+    return 0;
 }

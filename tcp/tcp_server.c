@@ -20,8 +20,8 @@
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-enum { BACKLOG = 128 };     /* clients that may wait for accept */
-enum { CLIENTS_MAX = 256 }; /* clients that are served at once */
+/* Clients that may wait for accept; and that are served at once. */
+enum { BACKLOG = 128, CLIENTS_MAX = 256 };
 
 /* Returns a socket that is bound to the first address that works. */
 static int bind_to(const struct addrinfo *address)
@@ -48,12 +48,10 @@ static int bind_to(const struct addrinfo *address)
         tell(result, "bind(%d, %s)", fd, name);
         if (result == 0)
             return fd;
-        if (address->ai_next == NULL)
-            break;          /* the hint shall follow at once */
         result = close(fd); /* the next address needs another socket */
         tell(result, "close(%d)", fd);
     }
-    give_up(errno);
+    give_up();
 }
 
 /* The child: answers one client until it has finished sending. */
@@ -61,35 +59,24 @@ static void serve(int conn_fd, const char *reply)
 {
     static char buffer[64 * 1024]; /* a larger one is no faster */
 
-    say("read(%d) waits for the client", conn_fd);
     for (;;) {
         /* read: takes what has arrived so far: part of a message, or several.
          * 0 is the end of file: the client has finished sending. */
+        say("read(%d) waits for the client", conn_fd);
         ssize_t size = read(conn_fd, buffer, sizeof buffer);
+        tell_data(size, buffer, "read", conn_fd);
         if (size == -1 && errno == EINTR)
-            continue;
-        tell_data("read", conn_fd, NULL, size, buffer);
+            continue; /* a signal handler ran, if there is one: once more */
         if (size <= 0)
-            break;
+            return;
 
         /* write: waits when the client does not read, and all the socket
          * buffers are full. */
         int result = reply == NULL ? write_all(conn_fd, buffer, (size_t)size)
                                    : write_line(conn_fd, reply);
         if (result == -1)
-            break;
+            return;
     }
-
-    /* close: behind its last answer the client reads end of file. */
-    tell_totals();
-    int result = close(conn_fd);
-    tell(result, "close(%d)", conn_fd);
-}
-
-/* Does nothing: SIGCHLD shall only interrupt accept when a child has ended. */
-static void on_child_end(int signal_number)
-{
-    (void)signal_number;
 }
 
 static const char usage[] =
@@ -102,19 +89,14 @@ static const char usage[] =
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", NULL};
-    const struct sigaction child_end = {.sa_handler = on_child_end};
-    long count = 0;   /* clients until the end; 0: no end */
-    long running = 0; /* children that serve a client */
-
-    start_program("tcp_server");
-    while (next_option(argc, argv, "hqn:", usage) != -1)
-        count = number(optarg, 1, 1000000000, "COUNT");
-    read_operands(argc, argv, operands, 3);
+    long count = read_command_line(argc, argv, usage, operands, 3);
+    /* Clients so far, the last one is number `count` (0: there is no last
+     * one); and children that serve one now. */
+    long accepted = 0, running = 0;
 
     /* Without this, a write to a client that has gone would end the program
      * by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)sigaction(SIGCHLD, &child_end, NULL);
 
     /* resolve calls getaddrinfo: a name may have several addresses. */
     struct addrinfo *list = resolve(operands[0], operands[1], 0, SOCK_STREAM);
@@ -127,38 +109,37 @@ int main(int argc, char *argv[])
     check(result, "listen(%d, %d)", listen_fd, BACKLOG);
     announce_ready(listen_fd);
 
-    for (long accepted = 0; count == 0 || accepted < count;) {
+    while (count == 0 || accepted < count) {
         struct sockaddr_storage address = {0};
         socklen_t size = sizeof address;
         char peer[ADDRESS_SIZE];
-        int conn_fd;
 
         /* accept: takes the next connection from the queue, or waits for one.
-         * waitpid: collects children that have ended, which would otherwise
-         * remain as zombies; while too many are running, it waits for one. */
+         * The result is a new socket, which is connected to this client. */
         say("accept(%d) waits for a client", listen_fd);
-        do {
-            while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
-                running--;
-            conn_fd = accept(listen_fd, (struct sockaddr *)&address, &size);
-        } while (conn_fd == -1 && errno == EINTR);
+        int conn_fd = accept(listen_fd, (struct sockaddr *)&address, &size);
         if (conn_fd == -1) {
             tell(conn_fd, "accept(%d)", listen_fd);
-            wait_a_moment(200); /* no descriptor is free, perhaps for a while */
+            (void)sleep(1); /* no descriptor is free, perhaps for a while */
             continue;
         }
         address_text((struct sockaddr *)&address, size, peer);
         tell(conn_fd, "accept(%d, %s)", listen_fd, peer);
 
-        /* fork: the child serves this client, the parent accepts the next.
-         * Each has both sockets, and closes the one that it does not use. */
+        /* fork: makes a copy of this process, and returns in both: 0 in the
+         * child, which serves this client; in the parent, which accepts the
+         * next, the child's number. Both have both sockets, and each closes
+         * the one that it does not use. */
         pid_t child = fork();
         tell(child, "fork()");
         if (child == 0) {
             result = close(listen_fd);
             tell(result, "close(%d)", listen_fd);
             serve(conn_fd, operands[2]);
-            _exit(0); /* exit() would run the parent's clean-up */
+            /* close: behind its last answer the client reads end of file. */
+            result = close(conn_fd);
+            tell(result, "close(%d)", conn_fd);
+            _exit(0); /* without what exit() would do for the parent */
         }
         if (child != -1) {
             accepted++;
@@ -166,11 +147,16 @@ int main(int argc, char *argv[])
         }
         result = close(conn_fd);
         tell(result, "close(%d)", conn_fd);
+
+        /* waitpid: collects children that have ended and are zombies until
+         * then; it waits for one only if too many are running. */
+        while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
+            running--;
     }
 
     result = close(listen_fd);
     tell(result, "close(%d)", listen_fd);
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-        continue;
+    while (running > 0 && waitpid(-1, NULL, 0) > 0)
+        running--;
     return 0;
 }

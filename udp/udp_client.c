@@ -35,7 +35,10 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
                    size_t size, char answer[BUFFER_SIZE])
 {
     const struct timeval patience = {PATIENCE, 0};
+    char server[ADDRESS_SIZE];
     ssize_t received = -1;
+    ssize_t sent = -1;
+
     /* socket: an endpoint of this family; it will get a port of its own. */
     int fd = socket(address->ai_family, SOCK_DGRAM, 0);
     tell(fd, "socket(%s, SOCK_DGRAM)", family_text(address->ai_family));
@@ -50,15 +53,16 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
     /* connect: sends nothing. It names the server, once and for all: the kernel
      * drops what comes from others; and a later call fails, with ECONNREFUSED,
      * when nobody listens there. */
-    char server[ADDRESS_SIZE];
     address_text(address->ai_addr, address->ai_addrlen, server);
     result = connect(fd, address->ai_addr, address->ai_addrlen);
     tell(result, "connect(%d, %s)", fd, server);
 
     for (int try = 1; result == 0 && try <= TRIES; try++) {
         /* sendto: the datagram goes as a whole, or not at all. */
-        ssize_t sent = sendto(fd, question, size, 0, NULL, 0);
-        tell_data("sendto", fd, NULL, sent, question);
+        do {
+            sent = sendto(fd, question, size, 0, NULL, 0);
+            tell_data(sent, question, "sendto", fd);
+        } while (sent == -1 && errno == EINTR);
         if (sent == -1)
             break;
 
@@ -67,13 +71,11 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
         say("recvfrom(%d) waits for the answer, try %d of %d", fd, try, TRIES);
         do {
             received = recvfrom(fd, answer, BUFFER_SIZE, 0, NULL, NULL);
+            tell_data(received, answer, "recvfrom", fd);
         } while (received == -1 && errno == EINTR);
-        tell_data("recvfrom", fd, NULL, received, answer);
         if (received != -1 || (errno != EAGAIN && errno != EWOULDBLOCK))
             break;
     }
-    if (received == -1 && address->ai_next == NULL)
-        give_up(errno); /* before close: the hint shall follow at once */
 
     /* close: the port is free; a late answer to it is dropped. */
     result = close(fd);
@@ -87,17 +89,36 @@ static const struct addrinfo *converse(const struct addrinfo *address,
                                        const char *question, size_t size)
 {
     static char answer[BUFFER_SIZE + 1]; /* and a newline */
-    ssize_t received = ask(address, question, size, answer);
+    ssize_t received = -1;
 
-    while (received == -1 && address->ai_next != NULL) {
+    while ((received = ask(address, question, size, answer)) == -1) {
         address = address->ai_next;
-        received = ask(address, question, size, answer);
+        if (address == NULL)
+            give_up();
     }
-    if (received == -1)
-        give_up(errno);
     answer[received] = '\n';
-    print_data(answer, (size_t)received + 1);
+    if (write_all(STDOUT_FILENO, answer, (size_t)received + 1) == -1)
+        give_up();
     return address;
+}
+
+/* Asks each line of standard input, without its newline. */
+static void ask_each_line(const struct addrinfo *address)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t size;
+
+    say("read(%d) waits for input (Ctrl-D ends it)", STDIN_FILENO);
+    /* What getline returns before an error may be half of a line. */
+    while ((size = getline(&line, &capacity, stdin)) != -1 && !ferror(stdin)) {
+        if (line[size - 1] == '\n')
+            size--;
+        address = converse(address, line, (size_t)size);
+    }
+    if (!feof(stdin))
+        fail("read(%d)", STDIN_FILENO);
+    free(line);
 }
 
 static const char usage[] =
@@ -110,13 +131,7 @@ static const char usage[] =
 int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", "Hello, server!"};
-    char *line = NULL;
-    size_t capacity = 0;
-
-    start_program("udp_client");
-    while (next_option(argc, argv, "hq", usage) != -1)
-        continue;
-    read_operands(argc, argv, operands, 3);
+    (void)read_command_line(argc, argv, usage, operands, 3);
 
     /* Without this, a standard output that nobody reads any more would end
      * the program by SIGPIPE; now the write fails, with EPIPE. */
@@ -124,24 +139,12 @@ int main(int argc, char *argv[])
 
     /* resolve calls getaddrinfo: a name may have several addresses. */
     struct addrinfo *list = resolve(operands[0], operands[1], 1, SOCK_DGRAM);
-    const struct addrinfo *address = list;
 
-    if (strcmp(operands[2], "-") != 0) {
-        (void)converse(address, operands[2], strlen(operands[2]));
-    } else {
-        ssize_t size;
-        say("read(%d) waits for input (Ctrl-D ends it)", STDIN_FILENO);
-        while ((size = getline(&line, &capacity, stdin)) != -1) {
-            if (line[size - 1] == '\n')
-                size--;
-            address = converse(address, line, (size_t)size);
-        }
-        if (!feof(stdin))
-            check(-1, "read(%d)", STDIN_FILENO);
-    }
+    if (strcmp(operands[2], "-") == 0)
+        ask_each_line(list);
+    else
+        (void)converse(list, operands[2], strlen(operands[2]));
 
-    tell_totals();
-    free(line);
     freeaddrinfo(list);
     return 0;
 }

@@ -43,12 +43,10 @@ static int bind_to(const struct addrinfo *address)
         tell(result, "bind(%d, %s)", fd, name);
         if (result == 0)
             return fd;
-        if (address->ai_next == NULL)
-            break;          /* the hint shall follow at once */
         result = close(fd); /* the next address needs another socket */
         tell(result, "close(%d)", fd);
     }
-    give_up(errno);
+    give_up();
 }
 
 static const char usage[] =
@@ -62,12 +60,8 @@ int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", NULL};
     static char buffer[BUFFER_SIZE];
-    long count = 0; /* datagrams until the end; 0: no end */
-
-    start_program("udp_server");
-    while (next_option(argc, argv, "hqn:", usage) != -1)
-        count = number(optarg, 1, 1000000000, "COUNT");
-    read_operands(argc, argv, operands, 3);
+    long count = read_command_line(argc, argv, usage, operands, 3);
+    long answered = 0; /* datagrams; count of them are the end, 0: no end */
 
     /* Without this, to write to a standard error that nobody reads any more
      * would end the program by SIGPIPE. */
@@ -79,44 +73,41 @@ int main(int argc, char *argv[])
     freeaddrinfo(list);
     announce_ready(fd);
 
-    for (long answered = 0; count == 0 || answered < count;) {
+    while (count == 0 || answered < count) {
         struct sockaddr_storage client;
         socklen_t client_size = sizeof client;
-        char peer[ADDRESS_SIZE] = "?";
-        ssize_t size;
+        char peer[ADDRESS_SIZE] = "";
 
         /* recvfrom: waits for a datagram and takes all of it, and its
          * sender's address. 0 bytes are an empty datagram, not an end. */
         say("recvfrom(%d) waits for a datagram", fd);
-        do {
-            size = recvfrom(fd, buffer, sizeof buffer, 0,
-                            (struct sockaddr *)&client, &client_size);
-        } while (size == -1 && errno == EINTR);
+        ssize_t size = recvfrom(fd, buffer, sizeof buffer, 0,
+                                (struct sockaddr *)&client, &client_size);
         if (size == -1) {
             tell(size, "recvfrom(%d)", fd);
-            wait_a_moment(200); /* memory is short, perhaps for a while */
+            (void)sleep(1); /* memory is short, perhaps for a while */
             continue;
         }
-        if (!is_silent()) /* with -q no text: it costs a tenth of the speed */
+        if (!quiet) /* else it would cost a tenth of the speed */
             address_text((struct sockaddr *)&client, client_size, peer);
-        tell_data("recvfrom", fd, peer, size, buffer);
+        tell_datagram(size, buffer, "recvfrom", fd, peer);
 
         /* sendto: the datagram goes as a whole, or not at all. Whether it
-         * arrives is not known here: UDP does not say. */
+         * arrives is not known here: UDP does not say. A failure concerns
+         * only this client. */
         const char *answer = operands[2] == NULL ? buffer : operands[2];
         size_t answer_size = answer == buffer ? (size_t)size : strlen(answer);
-        size = sendto(fd, answer, answer_size, 0, (struct sockaddr *)&client,
-                      client_size);
-        if (size == -1) /* this concerns only this client */
-            address_text((struct sockaddr *)&client, client_size, peer);
-        tell_data("sendto", fd, peer, size, answer);
-        if (size == -1)
-            give_hint(errno);
-        else
+        do {
+            size = sendto(fd, answer, answer_size, 0,
+                          (struct sockaddr *)&client, client_size);
+            if (size == -1)
+                address_text((struct sockaddr *)&client, client_size, peer);
+            tell_datagram(size, answer, "sendto", fd, peer);
+        } while (size == -1 && errno == EINTR);
+        if (size != -1)
             answered++;
     }
 
-    tell_totals();
     int result = close(fd);
     tell(result, "close(%d)", fd);
     return 0;

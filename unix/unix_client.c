@@ -2,40 +2,39 @@
  * unix_client.c - sends a message to a local server and prints the answer.
  *
  * Partner:  unix_server, or nc -lU, or any program that speaks AF_UNIX.
- * Calls:    socket, connect, write, shutdown, read, close.
- * Run:      build/unix_server                       in another terminal, then
+ * Calls:    socket, connect, write, shutdown, read, close; with the message -,
+ *           fork, and a child writes and shuts down.
+ * Run:      build/unix_server                      in another terminal, then
  *           build/unix_client
- *           build/unix_client /tmp/unix_pair.socket -     to type, until Ctrl-D
+ *           build/unix_client /tmp/unix_pair -     to type, until Ctrl-D
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-enum { BUFFER_SIZE = 64 * 1024 }; /* bytes per read: more gains no speed */
-
 /* Returns a socket that is connected to the path. */
 static int connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t size = strlen(path);
+    const size_t limit = sizeof address.sun_path;
 
     /* The address is the path. One that does not fit is refused: cut short,
      * it would be another one. */
-    if (size == 0 || size >= sizeof address.sun_path) {
-        announce("PATH must have 1 to %zu bytes, not %zu",
-                 sizeof address.sun_path - 1, size);
-        give_up(ENAMETOOLONG);
+    int size = snprintf(address.sun_path, limit, "%s", path);
+    if (size < 1 || (size_t)size >= limit) {
+        announce("PATH must have 1 to %zu bytes, not %d", limit - 1, size);
+        give_up_with("take a PATH such as /tmp/unix_pair");
     }
-    memcpy(address.sun_path, path, size);
 
     /* socket: an endpoint of this family, so far without an address. */
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -49,95 +48,84 @@ static int connect_to(const char *path)
     return fd;
 }
 
-/* read: takes what has arrived of the answer, and prints it. Returns its size;
- * 0 is the end of file: the server has finished sending. */
-static ssize_t print_answer(int fd)
+/*
+ * Reads from one descriptor and writes to another, until end of file: from
+ * standard input to the socket, or from the socket to standard output. For
+ * read and write a socket is like a file. Returns 0, or -1.
+ */
+static int pass_on(int from, int to, const char *whom)
 {
-    static char buffer[BUFFER_SIZE];
-    ssize_t size;
+    static char buffer[64 * 1024]; /* a larger one is no faster */
 
-    do {
-        size = read(fd, buffer, sizeof buffer);
-    } while (size == -1 && errno == EINTR);
-    tell_data("read", fd, NULL, size, buffer);
-    if (size == -1)
-        give_up(errno);
-    print_data(buffer, (size_t)size);
-    return size;
+    for (;;) {
+        /* read: takes what has arrived so far. 0 is the end of file. */
+        say("read(%d) waits for %s", from, whom);
+        ssize_t size = read(from, buffer, sizeof buffer);
+        tell_data(size, buffer, "read", from);
+        if (size == -1 && errno == EINTR)
+            continue; /* a signal handler ran, if there is one: once more */
+        if (size <= 0)
+            return (int)size;
+        if (write_all(to, buffer, (size_t)size) == -1)
+            return -1;
+    }
+}
+
+/* shutdown: half-closes. The server reads end of file, and can still answer. */
+static int half_close(int fd)
+{
+    int result = shutdown(fd, SHUT_WR);
+    tell(result, "shutdown(%d, SHUT_WR)", fd);
+    return result;
 }
 
 /*
- * Sends standard input, and meanwhile prints what comes back. If it wrote all
- * before it read, it could wait for ever, for a server that waits to be read.
- * So only poll waits for the server; write takes what the socket buffer has
- * room for. Returns whether all was sent.
+ * Sends and prints at the same time: a child waits for input, its parent for
+ * the server. One process that first sent all could wait for ever, for a
+ * server that waits until its answers are read. Returns 0, or -1.
  */
-static bool send_input(int fd)
+static int converse(int fd)
 {
-    enum { INPUT, SERVER };
-    static char buffer[BUFFER_SIZE];
-    struct pollfd polled[] = {{.events = POLLIN}, {.fd = fd}};
-    const char *unsent = buffer;
-    size_t unsent_size = 0;
-    bool is_open = true; /* no end of file from the server yet */
-    bool is_sent = false;
+    const struct timespec moment = {0, 10L * 1000 * 1000}; /* 10 ms */
+    int status;
 
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
-        check(-1, "fcntl(%d, F_SETFL, O_NONBLOCK)", fd);
-    say("poll() waits for input (Ctrl-D ends it) or the server");
-    while (is_open && !is_sent) {
-        polled[INPUT].fd = unsent_size == 0 ? STDIN_FILENO : -1;
-        polled[SERVER].events = unsent_size == 0 ? POLLIN : POLLIN | POLLOUT;
-        if (poll(polled, 2, -1) == -1) {
-            if (errno != EINTR)
-                check(-1, "poll()");
-            continue;
-        }
-
-        if (polled[INPUT].revents != 0) {
-            ssize_t size = read(STDIN_FILENO, buffer, sizeof buffer);
-            if (size == -1 && errno != EINTR)
-                check(size, "read(%d)", STDIN_FILENO);
-            is_sent = size == 0;
-            unsent = buffer;
-            unsent_size = size == -1 ? 0 : (size_t)size;
-        }
-        if (!is_sent && (polled[SERVER].revents & ~POLLOUT) != 0)
-            is_open = print_answer(fd) > 0;
-        if (is_open && unsent_size > 0) {
-            ssize_t size = write(fd, unsent, unsent_size);
-            if (size == -1 && (errno == EAGAIN || errno == EINTR))
-                continue;
-            tell_data("write", fd, NULL, size, unsent);
-            if (size == -1) {
-                give_hint(errno);
-                break;
-            }
-            unsent += size;
-            unsent_size -= (size_t)size;
-        }
+    (void)signal(SIGCHLD, SIG_DFL); /* if ignored, no status is kept */
+    pid_t child = fork();
+    check(child, "fork()");
+    if (child == 0) {
+        /* In any case half-close: the parent waits for the server's end of
+         * file, and the server for ours. */
+        int sent = pass_on(STDIN_FILENO, fd, "input (Ctrl-D ends it)");
+        if (half_close(fd) == -1 || sent == -1)
+            give_up();
+        exit(EXIT_SUCCESS);
     }
-    if (!is_sent)
+
+    /* After the answer a child that has sent all ends in a moment; one that
+     * still waits for input has to be ended. */
+    int printed = pass_on(fd, STDOUT_FILENO, "the server");
+    for (int tries = 0; printed == 0 && tries < 30; tries++) {
+        if (waitpid(child, &status, WNOHANG) == child)
+            return status == 0 ? 0 : -1;
+        (void)nanosleep(&moment, NULL);
+    }
+    (void)kill(child, SIGKILL);
+    (void)waitpid(child, &status, 0);
+    if (printed == 0)
         announce("the server closed before the end of the input");
-    if (fcntl(fd, F_SETFL, 0) == -1) /* read and write wait again */
-        check(-1, "fcntl(%d, F_SETFL, 0)", fd);
-    return is_sent;
+    return -1;
 }
 
 static const char usage[] =
     "usage: unix_client [-hq] [PATH [MESSAGE]]\n"
-    "  PATH      the server's socket file (default: /tmp/unix_pair.socket)\n"
+    "  PATH      the server's socket file (default: /tmp/unix_pair)\n"
     "  MESSAGE   the text to send, or - to send standard input\n"
     "            (default: Hello, server!)\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
 {
-    const char *operands[] = {"/tmp/unix_pair.socket", "Hello, server!"};
-
-    start_program("unix_client");
-    while (next_option(argc, argv, "hq", usage) != -1)
-        continue;
-    read_operands(argc, argv, operands, 2);
+    const char *operands[] = {"/tmp/unix_pair", "Hello, server!"};
+    (void)read_command_line(argc, argv, usage, operands, 2);
 
     /* Without this, a write to a server that has gone would end the program
      * by SIGPIPE; now the write fails, with EPIPE. */
@@ -145,23 +133,22 @@ int main(int argc, char *argv[])
 
     int fd = connect_to(operands[0]);
 
-    /* write: puts the message into the socket buffer; the kernel sends it. */
-    bool is_sent = strcmp(operands[1], "-") == 0
-                       ? send_input(fd)
-                       : write_line(fd, operands[1]) == 0;
-
-    /* shutdown: half-closes. The server reads end of file, and can still
-     * answer. */
-    tell_totals();
-    int result = shutdown(fd, SHUT_WR);
-    tell(result, "shutdown(%d, SHUT_WR)", fd);
-    say("read(%d) waits for the answer", fd);
-    while (print_answer(fd) > 0)
-        continue;
+    int result = 0;
+    if (strcmp(operands[1], "-") == 0) {
+        result = converse(fd);
+    } else {
+        /* write: puts the message into the socket buffer; the kernel sends. */
+        int sent = write_line(fd, operands[1]);
+        int half_closed = half_close(fd);
+        int printed = pass_on(fd, STDOUT_FILENO, "the server");
+        if (sent == -1 || half_closed == -1 || printed == -1)
+            result = -1;
+    }
 
     /* close: ends the connection, now for both directions. */
-    tell_totals();
-    result = close(fd);
-    tell(result, "close(%d)", fd);
-    return is_sent ? 0 : 1;
+    int closed = close(fd);
+    tell(closed, "close(%d)", fd);
+    if (result == -1)
+        give_up();
+    return 0;
 }

@@ -3,7 +3,7 @@
  *
  * Partner:  unix_client, or nc -U, or any program that speaks AF_UNIX.
  * Calls:    socket, bind, listen; then for each client accept, fork, and in
- *           the child read, write, close; at the end unlink.
+ *           the child read, write, close; after COUNT clients unlink.
  * Run:      build/unix_server       and, in a second terminal,
  *           build/unix_client
  *
@@ -12,7 +12,7 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,28 +22,31 @@
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-enum { BACKLOG = 128 };     /* clients that may wait for accept */
-enum { CLIENTS_MAX = 256 }; /* clients that are served at once */
+/* Clients that may wait for accept; and that are served at once. */
+enum { BACKLOG = 128, CLIENTS_MAX = 256 };
 
-/* bind found something at the path. Removes it if a killed server left it
- * behind; ends the program if it is not a socket at all. */
+/* bind found something at the path. Removes it if it is the socket file of a
+ * server that has ended; else ends the program. */
 static void remove_left_over(const struct sockaddr_un *address)
 {
     struct stat file;
 
-    if (lstat(address->sun_path, &file) == 0 && !S_ISSOCK(file.st_mode))
-        give_up(ENOTSOCK);
+    if (lstat(address->sun_path, &file) == -1 || !S_ISSOCK(file.st_mode)) {
+        announce("%s is not a socket", address->sun_path);
+        give_up_with("take another PATH: this one stays as it is");
+    }
 
-    /* connect, with a socket of another type, does not disturb a server: it
-     * fails with EPROTOTYPE if there is one, with ECONNREFUSED if nobody is. */
+    /* connect, with a socket of another type, is an attempt that no server
+     * notices: it fails with EPROTOTYPE if there is one, and with
+     * ECONNREFUSED if the file was left behind. */
     int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
     check(fd, "socket(AF_UNIX, SOCK_DGRAM)");
     int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
     tell(result, "connect(%d, %s)", fd, address->sun_path);
-    if (result == -1 && errno == ECONNREFUSED) {
-        result = unlink(address->sun_path);
-        check(result, "unlink(%s)", address->sun_path);
-    }
+    if (result == 0 || errno != ECONNREFUSED)
+        give_up();
+    result = unlink(address->sun_path);
+    check(result, "unlink(%s)", address->sun_path);
     result = close(fd);
     tell(result, "close(%d)", fd);
 }
@@ -52,16 +55,15 @@ static void remove_left_over(const struct sockaddr_un *address)
 static int bind_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t size = strlen(path);
+    const size_t limit = sizeof address.sun_path;
 
     /* The address is the path. One that does not fit is refused: cut short,
      * it would be another one. */
-    if (size == 0 || size >= sizeof address.sun_path) {
-        announce("PATH must have 1 to %zu bytes, not %zu",
-                 sizeof address.sun_path - 1, size);
-        give_up(ENAMETOOLONG);
+    int size = snprintf(address.sun_path, limit, "%s", path);
+    if (size < 1 || (size_t)size >= limit) {
+        announce("PATH must have 1 to %zu bytes, not %d", limit - 1, size);
+        give_up_with("take a PATH such as /tmp/unix_pair");
     }
-    memcpy(address.sun_path, path, size);
 
     /* socket: an endpoint of this family, so far without an address. */
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -77,7 +79,6 @@ static int bind_to(const char *path)
         result = bind(fd, (struct sockaddr *)&address, sizeof address);
     }
     check(result, "bind(%d, %s)", fd, path);
-    own_path(path, -1); /* -1: it is known by its path alone */
     return fd;
 }
 
@@ -86,97 +87,77 @@ static void serve(int conn_fd, const char *reply)
 {
     static char buffer[64 * 1024]; /* a larger one is no faster */
 
-    say("read(%d) waits for the client", conn_fd);
     for (;;) {
         /* read: takes what has arrived so far: part of a message, or several.
          * 0 is the end of file: the client has finished sending. */
+        say("read(%d) waits for the client", conn_fd);
         ssize_t size = read(conn_fd, buffer, sizeof buffer);
+        tell_data(size, buffer, "read", conn_fd);
         if (size == -1 && errno == EINTR)
-            continue;
-        tell_data("read", conn_fd, NULL, size, buffer);
+            continue; /* a signal handler ran, if there is one: once more */
         if (size <= 0)
-            break;
+            return;
 
         /* write: waits when the client does not read, and all the socket
          * buffers are full. */
         int result = reply == NULL ? write_all(conn_fd, buffer, (size_t)size)
                                    : write_line(conn_fd, reply);
         if (result == -1)
-            break;
+            return;
     }
-
-    /* close: behind its last answer the client reads end of file. */
-    tell_totals();
-    int result = close(conn_fd);
-    tell(result, "close(%d)", conn_fd);
-}
-
-/* Does nothing: SIGCHLD shall only interrupt accept when a child has ended. */
-static void on_child_end(int signal_number)
-{
-    (void)signal_number;
 }
 
 static const char usage[] =
     "usage: unix_server [-hq] [-n COUNT] [PATH [REPLY]]\n"
-    "  PATH      the socket file (default: /tmp/unix_pair.socket)\n"
+    "  PATH      the socket file (default: /tmp/unix_pair)\n"
     "  REPLY     the answer to every read (default: what was read)\n"
     "  -n COUNT  exit after COUNT clients\n" COMMON_USAGE;
 
 int main(int argc, char *argv[])
 {
-    const char *operands[] = {"/tmp/unix_pair.socket", NULL};
-    const struct sigaction child_end = {.sa_handler = on_child_end};
-    long count = 0;   /* clients until the end; 0: no end */
-    long running = 0; /* children that serve a client */
-
-    start_program("unix_server");
-    while (next_option(argc, argv, "hqn:", usage) != -1)
-        count = number(optarg, 1, 1000000000, "COUNT");
-    read_operands(argc, argv, operands, 2);
+    const char *operands[] = {"/tmp/unix_pair", NULL};
+    long count = read_command_line(argc, argv, usage, operands, 2);
+    /* Clients so far, the last one is number `count` (0: there is no last
+     * one); and children that serve one now. */
+    long accepted = 0, running = 0;
 
     /* Without this, a write to a client that has gone would end the program
      * by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)sigaction(SIGCHLD, &child_end, NULL);
 
-    const char *path = operands[0];
-    int listen_fd = bind_to(path);
+    int listen_fd = bind_to(operands[0]);
 
     /* listen: from now on the kernel completes connections, and queues them
      * for accept. A listening socket itself never carries data. */
     int result = listen(listen_fd, BACKLOG);
     check(result, "listen(%d, %d)", listen_fd, BACKLOG);
-    announce("ready on %s", path);
+    announce("ready on %s", operands[0]);
 
-    for (long accepted = 0; count == 0 || accepted < count;) {
-        int conn_fd;
-
+    while (count == 0 || accepted < count) {
         /* accept: takes the next connection from the queue, or waits for one.
-         * waitpid: collects children that have ended, which would otherwise
-         * remain as zombies; while too many are running, it waits for one. */
+         * The result is a new socket, which is connected to this client. */
         say("accept(%d) waits for a client", listen_fd);
-        do {
-            while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
-                running--;
-            conn_fd = accept(listen_fd, NULL, NULL);
-        } while (conn_fd == -1 && errno == EINTR);
+        int conn_fd = accept(listen_fd, NULL, NULL);
         tell(conn_fd, "accept(%d)", listen_fd);
         if (conn_fd == -1) {
-            wait_a_moment(200); /* no descriptor is free, perhaps for a while */
+            (void)sleep(1); /* no descriptor is free, perhaps for a while */
             continue;
         }
 
-        /* fork: the child serves this client, the parent accepts the next.
-         * Each has both sockets, and closes the one that it does not use. */
+        /* fork: makes a copy of this process, and returns in both: 0 in the
+         * child, which serves this client; in the parent, which accepts the
+         * next, the child's number. Both have both sockets, and each closes
+         * the one that it does not use. */
         pid_t child = fork();
         tell(child, "fork()");
         if (child == 0) {
-            (void)disown_path(); /* it is the parent's to remove */
             result = close(listen_fd);
             tell(result, "close(%d)", listen_fd);
             serve(conn_fd, operands[1]);
-            _exit(0); /* exit() would run the parent's clean-up */
+            /* close: behind its last answer the client reads end of file. */
+            result = close(conn_fd);
+            tell(result, "close(%d)", conn_fd);
+            _exit(0); /* without what exit() would do for the parent */
         }
         if (child != -1) {
             accepted++;
@@ -184,16 +165,19 @@ int main(int argc, char *argv[])
         }
         result = close(conn_fd);
         tell(result, "close(%d)", conn_fd);
+
+        /* waitpid: collects children that have ended and are zombies until
+         * then; it waits for one only if too many are running. */
+        while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
+            running--;
     }
 
     /* unlink: before close; after it the path may be another server's. */
-    if (disown_path()) {
-        result = unlink(path);
-        tell(result, "unlink(%s)", path);
-    }
+    result = unlink(operands[0]);
+    check(result, "unlink(%s)", operands[0]);
     result = close(listen_fd);
     tell(result, "close(%d)", listen_fd);
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-        continue;
+    while (running > 0 && waitpid(-1, NULL, 0) > 0)
+        running--;
     return 0;
 }
