@@ -2,488 +2,385 @@
 # record.py - records the scenes of replay.ini with the real programs, and makes
 # of them docs/replay.html, docs/zh/replay.html and docs/replay.svg.
 #
-#   python3 tests/record.py          records, and writes the three files
-#   python3 tests/record.py check    records, and compares with what is there
+#   python3 tests/record.py          writes the three files
+#   python3 tests/record.py check    compares with them
 #   python3 tests/record.py scene NAME FOLDER    (for itself) records one scene
 #
-# Needs Linux on x86-64, root (for namespaces), a C compiler, addr2line, tcpdump,
-# ss, and nft. Exit status: 0; 1 if it differs; 77 if something is missing here,
+# Needs Linux on x86-64, root (for namespaces), cc, addr2line, tcpdump, ss, nft.
+#
+# Exit status: 0; 1 if something differs; 77 if a tool or a right is missing,
 # which is a failure if the environment has REPLAY_REQUIRED.
 import concurrent.futures
 import configparser
+import faulthandler
 import html
+import itertools
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+sys.dont_write_bytecode = True
 from stepper import Stepper, Wire, run
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = "cc -std=c11 -D_POSIX_C_SOURCE=200809L -O0 -g -no-pie".split()
 SPACES = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
+# A kernel shall not send again because a program was made to stand still.
+SETTINGS = ("ip link set lo up", "mount -t tmpfs tmpfs /tmp",
+            "ip route change table local local 127.0.0.1 dev lo rto_min 3s")
 STUDENT = 1000  # the user who types
-PLACES = ("first", "second", "third")
+DEADLINE = 60  # seconds for a scene: only a hang takes so long
 FLAGS = {"S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", ".": "ACK"}
+LANGUAGES = ("en", "zh")
+FORGOTTEN = "\n        result = close(conn_fd);\n        tell(result, \"close(%d)\", conn_fd);\n"
+
+words = configparser.ConfigParser(interpolation=None, delimiters=["=>"], comment_prefixes=["#"])
+words.optionxform = str
+words.read(ROOT / "tests/replay.ini")
+SCENES = [name for name in words.sections() if "-" in name]
 
 
-def read_words():
-    words = configparser.ConfigParser(interpolation=None, delimiters="=", comment_prefixes="#")
-    words.optionxform = str
-    words.read(ROOT / "tests/replay.ini")
-    return words
-
-
-# --- One scene ---
+# --- A scene is recorded ---
 
 
 class Recording:
-    """The rows of a scene: each is what one terminal, or the wire, shows."""
-
+    # The rows: what is typed, a line that is printed, a segment, an end. `text` is what
+    # a terminal shows; `event` names what happened, for the sentences of replay.ini.
     def __init__(self, folder):
-        self.sources = {path.name: path.read_text().split("\n")
-                        for path in Path(folder).glob("**/*.[ch]")}
-        self.stepper, self.wire = Stepper(folder, self.sources), Wire()
-        self.rows, self.state, self.sockets, self.queue = [], [], 0, []
+        sources = {str(path.relative_to(folder)): path.read_text().rstrip().split("\n")
+                   for path in Path(folder).rglob("*.[ch]")}
+        self.stepper, self.wire = Stepper(folder, sources), Wire()
+        self.rows, self.states, self.owners, self.queue, self.ports = [], [[]], {}, [], 0
 
+    # Does a line of a script.
     def act(self, action):
-        """Does a line of the script: "1: text" is typed in the first terminal; "..."
-        lets the time go on for those that wait with a limit."""
-        number, _, text = action.partition(": ")
-        if action == "...":
+        place, _, text = action.partition(": ")
+        if not text:
             return self.let_time_pass()
-        while len(self.stepper.terminals) < int(number[0]):
-            self.stepper.open_terminal(0 if number.endswith("#") else STUDENT)
-        terminal = self.stepper.terminals[int(number[0]) - 1]
+        while len(self.stepper.terminals) < int(place[0]):
+            is_root = place.endswith("#") and len(self.stepper.terminals) == 2
+            self.stepper.open_terminal(0 if is_root else STUDENT)
+        terminal = self.stepper.terminals[int(place[0]) - 1]
         before = set(self.stepper.processes)
         self.pin()
         self.stepper.type(terminal, text)
-        new = [process for pid, process in self.stepper.processes.items()
-               if pid not in before and process.name]
-        self.add("typed", terminal, terminal.take(), typed=text,
-                 who=[process.pid for process in new])
-        for process in list(self.stepper.processes.values()):
-            self.report_end(process)
+        new = [one.label for pid, one in self.stepper.processes.items()
+               if pid not in before and one.name]
+        event = f"types {text if text[0] == '^' else ' '.join(['and starts', *new]) if new else 'a line'}"
+        self.add([self.row("typed", event, terminal, terminal.take(), typed=text),
+                  *self.ends(), *self.segments()])
         return self.settle()
 
+    # Until somebody has waited for long enough, or a kernel has sent again.
     def let_time_pass(self):
         for process in self.stepper.living():
             if process.held == "door":
                 self.stepper.resume(process.pid)
-        while not any(map(self.stepper.is_ready, self.stepper.living())):
+        segments = []
+        while not segments and all(map(self.stepper.is_blocked, self.stepper.living())):
             self.stepper.pump()
+            segments = self.segments()
+        self.add(segments)
         self.settle()
 
+    # As on one processor: who has been ready longest goes on until it waits. A new child
+    # comes first.
     def settle(self):
-        """As on one processor: who has been ready longest goes on until it waits."""
         while True:
-            ready = [one for one in self.stepper.living() if self.stepper.is_ready(one)]
-            self.queue = [one for one in self.queue if one in ready]
-            self.queue += [one for one in ready if one not in self.queue]
+            ready = [one for one in self.stepper.living()
+                     if one.held != "suspended" and not self.stepper.is_blocked(one)]
+            new = [one for one in ready if one not in self.queue]
+            self.queue = [one for one in new if one.call == "fork"] + [
+                one for one in self.queue if one in ready] + [
+                one for one in new if one.call != "fork"]
             if not self.queue:
                 return
             process = self.queue.pop(0)
             if not self.go(process):
                 self.queue.insert(0, process)
 
+    # The numbers that the kernel gives next shall be the same in each recording.
     def pin(self):
-        """Chooses the numbers that the kernel gives next, so that they are the same
-        in each recording."""
         last = max([300, *self.stepper.processes])
         Path("/proc/sys/kernel/ns_last_pid").write_text(str(last))
-        port = 40312 + 2 * self.sockets
+        port = 40312 + 2 * self.ports
         Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(f"{port} {port}")
 
+    # Lets a process go on to its next line. Returns whether it is the others' turn.
     def go(self, process):
-        """A turn: up to the next line that the process prints, or its next wait.
-        Returns whether the others come next."""
-        waited, told, text = process.waits, None, ""
         self.pin()
+        awaited, calls, text, told, segments = process.waits, 0, "", None, []
         if process.held != "call":
             self.stepper.turn(process)
-        segments = self.wire.take()
-        if process.held == "call":
-            self.sockets += process.call == "socket"
+        while process.held == "call":
+            calls += 1
+            self.ports += process.call == "socket"
+            segments += self.segments()
             self.stepper.turn(process)
         if process.held == "line":
-            process.terminal.wait_for("\n")
-            text, told = process.terminal.take(), process.call
-            process.waits, process.call = " waits for " in text, None
-            if process.waits:
+            process.terminal.read("\n")
+            text, told, process.call = process.terminal.take(), process.call, None
+            if waits := re.search(r": (\w+)\(.* waits for ", text):
+                process.waits, process.call = waits[1], None
                 self.stepper.turn(process)  # to the door of the call
-                self.add("wait", process.terminal, text, process)
+                self.add([self.row("wait", text, process.terminal, text, process)])
                 return True
-        batch = [("segment", process.terminal, "", None, segment) for segment in segments]
-        if text:
-            own = text.startswith(process.label() + ":")
-            kind = "call" if told else "say" if own else "print"
-            batch.insert(len(batch) if waited else 0,
-                         (kind, process.terminal, text, process, None))
-        elif process.held is None and not waited:
-            batch.insert(0, ("inside", process.terminal, "", process, None))
-        last = max([i for i, row in enumerate(batch) if row[4]] or [0])
-        for i, row in enumerate(batch):
-            self.add(*row, keep=i < last)
-        self.report_end(process)
+        segments += self.segments()
+        own = []
+        if text.startswith(process.label + ": "):
+            own = [self.row("call" if told else "say", text, process.terminal, text, process)]
+        elif text:
+            own = [self.row("print", "prints", process.terminal, text, process)]
+        elif process.held is None and (calls or not awaited):
+            own = [self.row("inside", f"is inside {process.call or process.doing}",
+                            process.terminal, "", process)]
+        first, second = (segments, own) if awaited and text and calls < 2 else (own, segments)
+        self.add(first + second)
+        self.add(self.ends())
         return told == "connect"
 
-    def report_end(self, process):
-        if process.held == "end" and process.status is not None and process.name:
-            self.add("end", process.terminal, process.terminal.take(), process,
-                     ended=process.status)
-            process.status = None
+    def row(self, kind, event, terminal, text="", process=None, **more):
+        return {"kind": kind, "event": event.strip(), "text": text,
+                "terminal": self.stepper.terminals.index(terminal),
+                "process": process and process.pid, "line": process and process.line, **more}
 
-    def add(self, kind, terminal, text, process=None, segment=None, keep=False, **more):
-        """Adds a row; keep: the state after it was not observed."""
-        state = self.state if keep else self.stepper.look()
-        self.state = state
-        living = self.stepper.living()
-        self.rows.append({
-            "kind": kind, "terminal": self.stepper.terminals.index(terminal), "text": text,
-            "process": process and process.pid, "line": process and process.line,
-            "state": state, "segment": segment and self.read_segment(segment),
-            "status": {one.pid: self.status(one) for one in living}, **more})
+    # Rows for what crossed the wire.
+    def segments(self):
+        rows = []
+        for text, data in self.wire.take():
+            source, target, what = re.match(r"IP (\S+) > (\S+): (.*)", text).groups()
+            flags = [FLAGS[flag] for flag in (re.findall(r"Flags \[(.*?)\]", what) or [""])[0]]
+            size = int(re.search(r"length (\d+)", what)[1])
+            start = 4 * (data[0] & 15)
+            start += 4 * (data[start + 12] >> 4) if flags else 8
+            label = ", ".join(flags) or ("ICMP" if "ICMP" in what else "UDP")
+            window = re.search(r" win (\d+)", what)
+            rows.append(self.row(
+                "segment", f"sends {label} {size} win {window and window[1]}",
+                self.stepper.terminals[0], label=label, size=size,
+                data=data[start:start + size].decode(errors="backslashreplace"),
+                ends=[re.sub(r"\.(\d+)$", r":\1", end) for end in (source, target)]))
+        return rows
+
+    # Rows for the processes that have ended since the last time.
+    def ends(self):
+        rows = []
+        for process in self.stepper.processes.values():
+            if process.name and process.status is not None:
+                how = (signal.Signals(os.WTERMSIG(process.status)).name
+                       if os.WIFSIGNALED(process.status) else os.WEXITSTATUS(process.status))
+                child = "a child " if "[" in process.label else ""
+                rows.append(self.row("end", f"ends {child}{how}", process.terminal,
+                                     process.terminal.take(), process))
+                process.status = None
+        return rows
+
+    # Adds rows. What the system holds was seen after the last segment, or the last row.
+    def add(self, rows):
+        seen = max([i for i, row in enumerate(rows) if row["kind"] == "segment"]
+                   or [len(rows) - 1])
+        for i, row in enumerate(rows):
+            if i == seen:
+                self.states.append(self.stepper.look())
+                self.owners.update({one[2]: one[6][0][0] for one in self.states[-1] if one[6]})
+            row["state"] = len(self.states) - 1
+            row["status"] = {one.pid: self.status(one) for one in self.stepper.living()}
+            self.rows.append(row)
 
     def status(self, process):
         if process.held == "suspended":
             return "suspended"
-        if self.stepper.is_blocked(process):
-            return process.call or process.doing or "wait"
-        return "ready"
+        blocked = self.stepper.is_blocked(process)
+        return f"waits {process.call or process.waits or process.doing}" if blocked else "ready"
 
-    @staticmethod
-    def read_segment(segment):
-        """The fields of a line of tcpdump, and the data behind the headers."""
-        text, data = segment["text"], segment["bytes"]
-        source, target = re.match(r"IP (\S+) > (\S+):", text).groups()
-        flags = (re.findall(r"Flags \[(.*?)\]", text) or [""])[0]
-        size = int(re.search(r"length (\d+)", text)[1])
-        start = 4 * (data[0] & 15)
-        start += 4 * (data[start + 12] >> 4) if flags else 8
-        window = (re.findall(r" win (\d+)", text) or [None])[0]
-        return {"from": source, "to": target, "flags": [FLAGS[flag] for flag in flags],
-                "icmp": " ICMP " in text, "size": size, "window": window,
-                "data": data[start:start + size].decode("latin-1")}
-
+    # All of it, with the processes at the ends of each segment.
     def result(self):
-        terminals = self.stepper.terminals
-        processes = [[one.pid, one.label(), terminals.index(one.terminal), one.source,
-                      bool(one.parent)] for one in self.stepper.processes.values() if one.name]
-        return {"rows": self.rows, "processes": processes, "terminals": len(terminals)}
+        for row in self.rows:
+            if "ends" in row:
+                row["ends"] = [self.owners.get(end) for end in row["ends"]]
+        processes = {one.pid: [one.label, self.stepper.terminals.index(one.terminal), one.source]
+                     for one in self.stepper.processes.values() if one.name}
+        return {"rows": self.rows, "states": self.states, "processes": processes,
+                "owners": self.owners,
+                "sources": {one[2]: self.stepper.sources[one[2]] for one in processes.values()}}
 
 
+# Records a scene, in namespaces of its own, and prints it as JSON.
 def play(name, folder):
-    """Records a scene, in namespaces of its own."""
-    for command in ("ip link set lo up", "mount -t tmpfs tmpfs /tmp"):
+    faulthandler.dump_traceback_later(DEADLINE, exit=True)
+    for command in SETTINGS:
         run(*command.split())
     recording = Recording(folder)
-    for action in read_words()[name]["script"].strip().split("\n"):
-        recording.act(action.strip())
+    for action in words[name]["script"].strip().split("\n"):
+        recording.act(action)
     print(json.dumps(recording.result()))
 
 
+# A copy of the project with its programs, and the changed one of exercise 6.
 def build(folder):
-    """Compiles the programs, and the changed copy of exercise 6."""
+    for name in ("tcp", "udp", "unix", "fifo", "common"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "tcp", folder / "no_close")
+    changed = folder / "no_close/tcp_server.c"
+    if changed.read_text().count(FORGOTTEN) != 1:
+        sys.exit("tcp_server.c: the close that exercise 6 forgets is not there")
+    changed.write_text(changed.read_text().replace(FORGOTTEN, "\n"))
     (folder / "build").mkdir()
-    for path in ROOT.glob("*/*_*.c"):
-        if path.parent.name != "tests":
-            run(*BUILD, path, *ROOT.glob("common/*.c"), "-o", folder / "build" / path.stem)
-    for path in [*ROOT.glob("*/*_*.c"), *ROOT.glob("common/*.[ch]")]:
-        (folder / path.name).write_text(path.read_text())
+    for path in [*folder.glob("*/*_*.c")]:
+        place = folder / (path.parent.name if path == changed else "build")
+        run(*BUILD, path, *folder.glob("common/*.c"), "-o", place / path.stem)
 
 
 def record():
-    """Records all scenes. Returns what they gave, and the sources."""
-    names = [name for name in read_words().sections() if "-" in name]
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)
         build(Path(folder))
 
         def one(name):
             return json.loads(run(*SPACES, sys.executable, __file__, "scene", name, folder))
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            scenes = dict(zip(names, pool.map(one, names)))
-        sources = {one[3]: (Path(folder) / one[3]).read_text().rstrip().split("\n")
-                   for scene in scenes.values() for one in scene["processes"]}
-        return scenes, sources
+        with concurrent.futures.ThreadPoolExecutor(5) as pool:
+            return dict(zip(SCENES, pool.map(one, SCENES)))
 
 
-# --- The pages ---
-
-
-def marked(text):
-    """Text with `code` as HTML."""
-    return re.sub(r"`(.*?)`", r"<code>\1</code>", html.escape(text, quote=False))
+# --- The pages are made ---
 
 
 class Page:
-    def __init__(self, words, language):
-        self.words, self.language = words, language
+    def __init__(self, language):
+        self.language = LANGUAGES.index(language)
 
-    def say(self, key, **values):
-        return self.words[self.language][key].format(**values)
+    # The words for a key, in this language.
+    def word(self, key, section="words"):
+        return words[section][key].strip().split("\n")[self.language]
 
-    def title(self, name, key):
-        return self.words[name][f"{key}.{self.language}"]
+    # The sentence for what happened: that of the first rule that fits, as HTML.
+    def sentence(self, event, **values):
+        for rule in words["sentences"]:
+            if found := re.search(rule, event):
+                text = self.word(rule, "sentences").format(found[0], *found.groups(), **values)
+                return re.sub("`(.*?)`", r"<code>\1</code>", html.escape(text, quote=False))
+        raise KeyError(f"replay.ini has no sentence for: {event}")
 
-    # Who is who.
+    def role(self, scene, pid):
+        if pid is None:
+            return self.word("nobody")
+        return self.word(re.search("_([a-z]+)", scene["processes"][str(pid)][0])[1])
 
-    def label(self, scene, pid):
-        return next(f"`{one[1]}`" for one in scene["processes"] if one[0] == pid)
+    # What happened, what has changed, who waits, and who could go on, too.
+    def sentences(self, scene, row, before):
+        ends = [self.role(scene, pid) for pid in row.get("ends", ())]
+        name = scene["processes"].get(str(row["process"]), [""])[0]
+        yield self.sentence(row["event"], who=f"`{name}`", ends=ends,
+                            terminal=self.word(f"terminal {row['terminal'] + 1}"))
+        old = {one[0]: one for one in scene["states"][before]}
+        for one in scene["states"][row["state"]]:
+            was = old.get(one[0], [one[0], "", "", "", 0, 0, []])
+            event = f"socket {one[1]} {one[4]} {one[0].split()[0]} was {was[1] or '-'} {was[4]}"
+            owner = scene["owners"].get(one[2])
+            if one[:6] != was[:6]:
+                yield self.sentence(event, end=self.role(scene, owner))
+        for text in ("waits", "ready"):
+            who = [scene["processes"][pid][0] for pid, status in row["status"].items()
+                   if status.startswith(text) and int(pid) != row["process"]]
+            if who:
+                yield self.sentence(text, who=", ".join(f"`{one}`" for one in who))
 
-    def end(self, scene, address):
-        """Whose end of a conversation an address is: by who has held it."""
-        for row in scene["rows"]:
-            for socket in row["state"]:
-                if socket[2] == address and socket[6]:
-                    name = self.label(scene, socket[6][0][0])
-                    return self.say("role." + re.search("_([a-z]+)", name)[1])
-        return address
 
-    # A sentence for a row.
+    # The cells of a row: the first terminal, the wire, the others.
+    def cells(self, scene, row):
+        cells = ["", "", ""]
+        place = 2 if row["terminal"] else 0
+        text = html.escape(row["text"].rstrip("\n") or row.get("typed", ""), quote=False)
+        if row["kind"] == "segment":
+            cells[1] = self.arrow(scene, row["label"], row["ends"], row["size"], row["data"])
+        elif text:
+            text = re.sub(r"(?s)^(\w+(?:\[\d+\])?:) (.*)", r"<i>\1</i> <b>\2</b>", text)
+            cells[place] = (f'<pre class="{row["kind"]} c{row["terminal"] + 1}">{text}</pre>')
+        if handed := re.match(r"(?:unix|fifo)_.*: (write\(\d+\)|connect\(3,).* = (\d+)(.*)", row["text"]):
+            ends = [row["process"]] + [pid for pid, one in map(
+                lambda item: (int(item[0]), item[1]), scene["processes"].items())
+                if (one[1] == 0) != (place == 0)][:1]
+            cells[1] = self.arrow(scene, handed[1].split("(")[0], ends, int(handed[2]), "")
+        return cells
 
-    def sentence(self, scene, index):
-        row = scene["rows"][index]
-        what = getattr(self, "say_" + row["kind"])(scene, row)
-        old = scene["rows"][index - 1]["state"] if index else []
-        also = [self.label(scene, int(pid)) for pid, status in row["status"].items()
-                if status == "ready" and int(pid) != row["process"]]
-        return [what, *self.changes(scene, row, old)], also
+    def arrow(self, scene, label, ends, size, data):
+        places = [scene["processes"][str(pid)][1] if pid else 1 for pid in ends]
+        way = self.word("way").format(one=self.role(scene, ends[0]), other=self.role(scene, ends[1]))
+        size = f" <small>{size}</small>" if size else ""
+        data = f" <code>{html.escape(json.dumps(data[:24], ensure_ascii=False), False)}</code>" if data else ""
+        return (f'<span class="arrow to-{"right" if places[0] < places[1] else "left"}">'
+                f'<span class="unseen">{way}: </span>{label}{size}{data}</span>')
 
-    def say_typed(self, scene, row):
-        key = "start" if row["who"] else row["typed"] if row["typed"][0] == "^" else "text"
-        return self.say("typed." + key, terminal=self.say(f"terminal.{row['terminal'] + 1}"),
-                        programs=", ".join(self.label(scene, pid) for pid in row["who"]))
+    def table(self, name, scene):
+        rows = []
+        for number, row in enumerate(scene["rows"], 1):
+            before = scene["rows"][number - 2]["state"] if number > 1 else 0
+            first, wire, second = self.cells(scene, row)
+            says = " ".join(text for text in self.sentences(scene, row, before) if text != "-")
+            rows.append(f'<tr id="{name}/{row["name"]}"><th scope="row">{number}</th><td class="t1">'
+                        f'{first}</td><td class="w">{wire}</td><td class="t2">{second}</td>'
+                        f'<td class="says">{says}</td></tr>')
+        return "\n".join(rows)
 
-    def say_say(self, scene, row):
-        found = re.search(r": (getaddrinfo|ready|hint)", row["text"])
-        return self.say("say." + (found[1] if found else "other"),
-                        who=self.label(scene, row["process"]))
+    # What the script needs of a scene.
+    def data(self, name, scene):
+        pids = [int(pid) for pid in scene["processes"]]
+        return {"id": name, "title": self.word("title", name), "begin": words[name].get("begin"),
+                "question": self.word("question", name), "states": scene["states"],
+                "processes": [[pid, *scene["processes"][str(pid)]] for pid in pids],
+                "rows": [[row["kind"], row["process"], row["line"], row["state"], row["status"],
+                          row["terminal"]] for row in scene["rows"]]}
 
-    def say_wait(self, scene, row):
-        call = re.search(r": (\w+)\(", row["text"])[1]
-        text = self.say("wait." + call, who=self.label(scene, row["process"]))
-        if call != "connect" and row["status"][str(row["process"])] == "ready":
-            text += " " + self.say("wait.ready")
-        return text
-
-    def say_call(self, scene, row):
-        call, operands, result, rest = re.search(
-            r": (\w+)\((.*)\) = (\S+)(.*)", row["text"]).groups()
-        fd, _, arg = operands.partition(", ")
-        key = "call." + call
-        if result == "-1":
-            key, rest = "call.error", rest.split()[0]
-        elif f"{key}.{result.strip(',')}" in self.words[self.language]:
-            key = f"{key}.{result.strip(',')}"
-        elif call == "connect" and any(one[1] == "LISTEN" and one[4] for one in row["state"]):
-            key += ".queued"
-        return self.say(key, who=self.label(scene, row["process"]), call=call, fd=fd,
-                        arg=f"`{arg or operands}`", result=result, error=f"`{rest}`")
-
-    def say_print(self, scene, row):
-        return self.say("print", who=self.label(scene, row["process"]))
-
-    def say_inside(self, scene, row):
-        return self.say("inside", who=self.label(scene, row["process"]),
-                        call=row["status"][str(row["process"])])
-
-    def say_end(self, scene, row):
-        who = self.label(scene, row["process"])
-        if os.WIFSIGNALED(row["ended"]):
-            return self.say("end.signal", who=who,
-                            signal=signal.Signals(os.WTERMSIG(row["ended"])).name)
-        return self.say("end.child" if "[" in who else "end", who=who,
-                        status=os.WEXITSTATUS(row["ended"]))
-
-    def say_segment(self, scene, row):
-        segment = row["segment"]
-        return self.say("segment." + self.kind(segment), size=segment["size"],
-                        **{"from": self.end(scene, segment["from"])})
+    def text(self, scenes):
+        parts = {key: self.word(key) for key in words["words"]}
+        sources = {}
+        for scene in scenes.values():
+            sources.update(scene["sources"])
+        dump = {"scenes": [self.data(*item) for item in scenes.items()], "sources": sources,
+                "words": parts}
+        parts["lang"] = LANGUAGES[self.language]
+        parts["data"] = json.dumps(dump, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+        template = (ROOT / "tests/replay_template.html").read_text()
+        before, section, after = re.split("<!-- each scene -->", template)
+        section = "".join(self.fill(section, {
+            **parts, "id": name, "number": str(number), "rows": self.table(name, scene),
+            **{f"scene {key}": self.word(key, name) for key in ("title", "question", "link")}})
+            for number, (name, scene) in enumerate(scenes.items(), 1))
+        return self.fill(before, parts) + section + self.fill(after, parts)
 
     @staticmethod
-    def kind(segment):
-        flags = segment["flags"]
-        for flag in ("RST", "FIN"):
-            if flag in flags:
-                return flag
-        return "data" if segment["size"] else "-".join(flags)
-
-    def changes(self, scene, row, old):
-        """What is different in the kernel, but for new sockets and their holders."""
-        before = {(one[0], one[2], one[3]): one for one in old}
-        after = {(one[0], one[2], one[3]): one for one in row["state"]}
-        for key, one in after.items():
-            was = before.get(key, [0, "", 0, 0, 0, 0])
-            end = self.end(scene, one[2])
-            if one[1] == "LISTEN" and one[4] != was[4]:
-                yield self.say("change.queue", new=one[4])
-            elif one[4] > was[4] and row["kind"] == "segment":
-                yield self.say("change.received", new=one[4], end=end)
-            if one[1] != was[1] and one[1] != "LISTEN":
-                yield self.say("change.state", end=end, new=one[1])
-        for key in before.keys() - after.keys():
-            yield self.say("change.gone", end=self.end(scene, key[1]))
-
-    # The table.
-
-    def rows(self, scene, name):
-        lines = []
-        for index, (row, slug) in enumerate(zip(scene["rows"], scene["names"])):
-            cells = ["", "", ""]
-            place = 1 if row["segment"] else 0 if row["terminal"] == 0 else 2
-            cells[place] = (self.arrow(scene, row["segment"]) if row["segment"]
-                            else self.terminal_text(row))
-            what, also = self.sentence(scene, index)
-            says = marked(" ".join(what))
-            if also:
-                says += f' <span class="also">{marked(self.also(also))}</span>'
-            lines.append(
-                f'<tr id="{name}/{slug}"><th scope="row">{index + 1}</th>'
-                f'<td class="t1 p{row["terminal"] + 1}">{cells[0]}</td><td class="w">{cells[1]}</td>'
-                f'<td class="t2 p{row["terminal"] + 1}">{cells[2]}</td><td class="says">{says}</td></tr>')
-        return "\n".join(lines)
-
-    def also(self, also):
-        return self.say("also", who=", ".join(also))
-
-    def terminal_text(self, row):
-        text = html.escape(row["text"].rstrip("\n"), quote=False)
-        if row["kind"] == "typed":
-            text = f'<span class="typed">{text or html.escape(row["typed"])}</span>'
-        elif row["kind"] == "print":
-            text = f'<span class="data">{text}</span>'
-        else:
-            text = re.sub(r"^(\w+(?:\[\d+\])?:) (.*)", r"<i>\1</i> <b>\2</b>", text)
-        return f"<pre>{text}</pre>" if text else ""
-
-    def arrow(self, scene, segment):
-        right = self.place(scene, segment["from"]) < self.place(scene, segment["to"])
-        flags = ", ".join(segment["flags"])
-        label = flags
-        if segment["size"]:
-            data = json.dumps(segment["data"][:32], ensure_ascii=False)
-            label = f"<small>{flags}</small> {html.escape(data, quote=False)}"
-        way = self.say("page.way", one=self.end(scene, segment["from"]),
-                       other=self.end(scene, segment["to"]))
-        return (f'<span class="arrow to-{"right" if right else "left"}">'
-                f'<span class="unseen">{way}</span>{label}</span>')
-
-    def place(self, scene, address):
-        """The terminal whose process holds, or held, this address."""
-        places = {one[0]: one[2] for one in scene["processes"]}
-        for row in scene["rows"]:
-            for socket in row["state"]:
-                if socket[2] == address and socket[6]:
-                    return places[socket[6][0][0]]
-        return 1 - places[scene["processes"][0][0]]
-
-    def section(self, scene, name, number):
-        link = self.title(name, "link") if f"link.{self.language}" in self.words[name] else (
-            self.words[name]["link"])
-        heads = (("n", self.say("page.step")), ("", self.say("terminal.1")),
-                 ("w", self.say("page.wire")), ("", self.say("terminal.2")),
-                 ("says", self.say("page.what")))
-        head = "".join(f'<th scope="col" class="{style}">{text}</th>' for style, text in heads)
-        return (f'<section id="{name}">\n<h2>{number}. {self.title(name, "title")}</h2>\n'
-                f'<p>{self.title(name, "question")} '
-                f'<a href="{link}">{self.say("page.read")}</a></p>\n'
-                f'<div class="scroll"><table class="rows"><thead><tr>{head}</tr></thead><tbody>\n'
-                f"{self.rows(scene, name)}\n</tbody></table></div>\n</section>")
-
-    # What the script has.
-
-    def data(self, scenes, sources):
-        return {"sources": sources, "scenes": [self.scene_data(scene, name)
-                                               for name, scene in scenes.items()]}
-
-    def scene_data(self, scene, name):
-        pids = [one[0] for one in scene["processes"]]
-        states, statuses, rows = [], [], []
-
-        def place(table, value):
-            if value not in table:
-                table.append(value)
-            return table.index(value)
-        for row, after in zip(scene["rows"], scene["rows"][1:] + [None]):
-            state = [self.state_data(scene, one) for one in row["state"]]
-            status = {pids.index(int(pid)): self.status(text)
-                      for pid, text in row["status"].items()}
-            rows.append([pids.index(row["process"]) if row["process"] else -1, row["line"] or 0,
-                         place(states, state), place(statuses, status),
-                         after and self.actor(scene, after)])
-        return {"id": name, "title": self.title(name, "title"),
-                "question": self.title(name, "question"), "rows": rows, "states": states,
-                "status": statuses,
-                "processes": [[one[1], one[2], one[3], one[0]] for one in scene["processes"]]}
-
-    def status(self, text):
-        if text in ("ready", "suspended"):
-            return self.say("page." + text)
-        return self.say("page.wait", call=text)
-
-    def actor(self, scene, row):
-        if row["kind"] == "segment":
-            return self.say("actor.kernel")
-        if row["kind"] == "typed":
-            return self.say("actor.user", terminal=self.say(f"terminal.{row['terminal'] + 1}"))
-        return self.label(scene, row["process"]).strip("`")
-
-    def state_data(self, scene, one):
-        kind, state, local, peer, received, sent, holders = one
-        names = [f"{self.label(scene, pid).strip('`')} {fd}" for pid, fd in holders]
-        listens = state == "LISTEN"
-        return [f"{kind} {local} {peer}", state, local if listens else f"{local} – {peer}",
-                self.say("page.queue", new=received, most=sent) if listens else received,
-                "" if listens else sent, ", ".join(names) or self.say("page.none")]
-
-    def write(self, path, scenes, sources):
-        words = {key: self.say("page." + key) for key in ("gone", "show", "next", "empty")}
-        section = self.words[self.language]
-        words |= {"was": section["page.was"], "asks": section["page.next-acts"],
-                  "count": section["page.count"],
-                  "columns": [section["page." + key] for key in (
-                      "state", "addresses", "received", "sent", "holders")]}
-        parts = {"lang": self.language, "words": json.dumps(words, ensure_ascii=False),
-                 "data": json.dumps(self.data(scenes, sources), ensure_ascii=False,
-                                    separators=(",", ":")).replace("</", "<\\/"),
-                 "scenes": "\n".join(self.section(scene, name, number) for number, (name, scene)
-                                     in enumerate(scenes.items(), 1))}
-        template = (ROOT / "tests/replay_template.html").read_text()
-        path.write_text(re.sub(r"\{\{(.*?)\}\}", lambda found: parts.get(
-            found[1]) or section[found[1]], template))
+    def fill(template, parts):
+        return re.sub("{{(.*?)}}", lambda found: parts[found[1]], template)
 
 
-def slugs(scene):
-    """A name for each row, which stays the same when other rows change."""
+# Gives each row a name, for its address, which stays when others come or go.
+def name_rows(scene):
     names = []
-    labels = {one[0]: one for one in scene["processes"]}
     for row in scene["rows"]:
-        if row["segment"]:
-            name = Page.kind(row["segment"]).lower()
-        elif row["kind"] == "typed":
-            name = PLACES[row["terminal"]] + ".types"
-        else:
-            process = labels[row["process"]]
-            found = re.search(r": (\w+)", row["text"])
-            verb = found[1] if found and row["kind"] in ("call", "say", "wait") else row["kind"]
-            name = re.search("_([a-z]+)", process[1])[1] + ("-child" if process[4] else "")
-            name += "." + verb + ("-waits" if row["kind"] == "wait" else "")
-        count = sum(re.sub(r"-\d+$", "", other) == name for other in names)
-        names.append(name if count == 0 else f"{name}-{count + 1}")
-    return names
+        label = scene["processes"].get(str(row["process"]), [""])[0]
+        who = re.sub(r".*_([a-z]+)(\[.*)?", lambda found: found[1] + ("-child" if found[2] else ""), label)
+        verb = re.match(r"[\w ]*", row["event"].split(": ")[-1])[0].split()
+        name = row.get("label", "").lower().replace(", ", "-") if row["kind"] == "segment" else (
+            f"{who or ('first', 'second', 'third')[row['terminal']]}.{verb[0]}"
+            + ("-waits" if row["kind"] == "wait" else ""))
+        names.append(name)
+        row["name"] = name + (f"-{names.count(name)}" if names.count(name) > 1 else "")
 
 
 def main():
-    scenes, sources = record()
+    scenes = record()
     for scene in scenes.values():
-        scene["names"] = slugs(scene)
-    words = read_words()
-    Page(words, "en").write(ROOT / "docs/replay.html", scenes, sources)
-    Page(words, "zh").write(ROOT / "docs/zh/replay.html", scenes, sources)
+        name_rows(scene)
+    files = {ROOT / "docs/replay.html": Page("en").text(scenes),
+             ROOT / "docs/zh/replay.html": Page("zh").text(scenes)}
+    for path, text in files.items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":
