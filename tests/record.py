@@ -72,7 +72,7 @@ class Recording:
         self.stepper.type(terminal, text)
         new = [one.label for pid, one in self.stepper.processes.items()
                if pid not in before and one.name]
-        event = f"types {text if text[0] == '^' else ' '.join(['and starts', *new]) if new else 'a line'}"
+        event = f"types {text}" + (f" and starts {', '.join(new)}" if new else "")
         self.add([self.row("typed", event, terminal, terminal.take(), typed=text),
                   *self.ends(), *self.segments()])
         return self.settle()

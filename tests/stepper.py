@@ -31,6 +31,7 @@ CALLS = {0: "read", 1: "write", 2: "open", 3: "close", 41: "socket", 42: "connec
          43: "accept", 44: "sendto", 45: "recvfrom", 48: "shutdown", 49: "bind",
          50: "listen", 54: "setsockopt", 56: "fork", 57: "fork", 61: "waitpid",
          87: "unlink", 133: "mkfifo", 257: "open", 259: "mkfifo", 263: "unlink"}
+SLEEPS = ("35", "230")  # nanosleep, clock_nanosleep
 INTERRUPTED = range(-516, -511)  # what the kernel returns for a call to be made again
 KEYS = {"^C": "\3", "^D": "\4", "^Z": "\32"}
 PATHS = ("/tmp/unix_pair", "/tmp/fifo_pair")
@@ -121,14 +122,26 @@ class Stepper:
         with contextlib.suppress(ProcessLookupError):  # killed meanwhile
             self.ptrace(SYSCALL if process and process.name else CONT, pid, number)
 
-    # Takes what happens, until nothing does.
+    # Takes what happens, until all programs stand still or wait for something other
+    # than the clock, and the kernels have acknowledged what they received.
     def pump(self):
+        limit = time.monotonic() + PATIENCE
         while True:
             with contextlib.suppress(ChildProcessError):
                 while (found := os.waitpid(-1, os.WNOHANG | ALL_CHILDREN)) != (0, 0):
                     self.take_stop(*found)
-            if not signal.sigtimedwait([signal.SIGCHLD], QUIET):
+            if not (signal.sigtimedwait([signal.SIGCHLD], QUIET)
+                    or any(map(self.is_running, self.living()))
+                    or "unacked:" in run("ss", "-Htni") and time.monotonic() < limit):
                 return
+
+    @staticmethod
+    def is_running(process):
+        with contextlib.suppress(OSError):  # it has ended
+            state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0]
+            call = Path(f"/proc/{process.pid}/syscall").read_text().split()[0]
+            return not process.held and (state != "S" or call in SLEEPS)
+        return False
 
     def take_stop(self, pid, status):
         process, number, event = self.processes.get(pid), os.WSTOPSIG(status), status >> 16
@@ -242,9 +255,6 @@ class Stepper:
         self.resume(process.pid)
         self.pump()
         self.current = None
-        limit = time.monotonic() + PATIENCE
-        while "unacked:" in run("ss", "-Htni") and time.monotonic() < limit:
-            self.pump()
 
     # Types a line, or a key, in a terminal.
     def type(self, terminal, text):
