@@ -125,9 +125,10 @@ class Recording:
             self.stepper.turn(process)
         if process.held == "line":
             process.terminal.read("\n")
-            text, told, process.call = process.terminal.take(), process.call, None
+            text, told = process.terminal.take(), process.call
+            process.call = process.waits = None
             if waits := re.search(r": (\w+)\(.* waits for ", text):
-                process.waits, process.call = waits[1], None
+                process.waits = waits[1]
                 self.stepper.turn(process)  # to the door of the call
                 self.add([self.row("wait", text, process.terminal, text, process)])
                 return True
@@ -206,6 +207,10 @@ class Recording:
                 row["ends"] = [self.owners.get(end) for end in row["ends"]]
         processes = {one.pid: [one.label, self.stepper.terminals.index(one.terminal), one.source]
                      for one in self.stepper.processes.values() if one.name}
+        places = {(one[0], one[1]) for one in processes.values()}
+        for one in processes.values():  # two of a name
+            if sum(name == one[0] for name, _ in places) > 1:
+                one[0] += " " + "①②③"[one[1]]
         return {"rows": self.rows, "states": self.states, "processes": processes,
                 "owners": self.owners,
                 "sources": {one[2]: self.stepper.sources[one[2]] for one in processes.values()}}
@@ -226,14 +231,15 @@ def play(name, folder):
 def build(folder):
     for name in ("tcp", "udp", "unix", "fifo", "common"):
         shutil.copytree(ROOT / name, folder / name)
-    shutil.copytree(ROOT / "tcp", folder / "no_close")
-    changed = folder / "no_close/tcp_server.c"
-    if changed.read_text().count(FORGOTTEN) != 1:
+    source = (folder / "tcp/tcp_server.c").read_text()
+    if source.count(FORGOTTEN) != 1:
         sys.exit("tcp_server.c: the close that exercise 6 forgets is not there")
-    changed.write_text(changed.read_text().replace(FORGOTTEN, "\n"))
+    changed = folder / "no_close/tcp_server.c"
+    changed.parent.mkdir()
+    changed.write_text(source.replace(FORGOTTEN, "\n"))
     (folder / "build").mkdir()
-    for path in [*folder.glob("*/*_*.c")]:
-        place = folder / (path.parent.name if path == changed else "build")
+    for path in folder.glob("*/*_*.c"):
+        place = changed.parent if path == changed else folder / "build"
         run(*BUILD, path, *folder.glob("common/*.c"), "-o", place / path.stem)
 
 
@@ -272,7 +278,7 @@ class Page:
             return self.word("nobody")
         return self.word(re.search("_([a-z]+)", scene["processes"][str(pid)][0])[1])
 
-    # What happened, what has changed, who waits, and who could go on, too.
+    # What happened, and what has changed.
     def sentences(self, scene, row, before):
         ends = [self.role(scene, pid) for pid in row.get("ends", ())]
         name = scene["processes"].get(str(row["process"]), [""])[0]
@@ -285,6 +291,9 @@ class Page:
             owner = scene["owners"].get(one[2])
             if one[:6] != was[:6]:
                 yield self.sentence(event, end=self.role(scene, owner))
+
+    # Who waits, and who could go on, too.
+    def others(self, scene, row):
         for text in ("waits", "ready"):
             who = [scene["processes"][pid][0] for pid, status in row["status"].items()
                    if status.startswith(text) and int(pid) != row["process"]]
@@ -292,30 +301,35 @@ class Page:
                 yield self.sentence(text, who=", ".join(f"`{one}`" for one in who))
 
 
-    # The cells of a row: the first terminal, the wire, the others.
+    # The cells of a row: the first terminal, the wire, the other terminals.
     def cells(self, scene, row):
         cells = ["", "", ""]
         place = 2 if row["terminal"] else 0
         text = html.escape(row["text"].rstrip("\n") or row.get("typed", ""), quote=False)
         if row["kind"] == "segment":
-            cells[1] = self.arrow(scene, row["label"], row["ends"], row["size"], row["data"])
+            cells[1] = self.arrow(scene, row["ends"], row["label"], row["size"], row["data"])
         elif text:
-            text = re.sub(r"(?s)^(\w+(?:\[\d+\])?:) (.*)", r"<i>\1</i> <b>\2</b>", text)
-            cells[place] = (f'<pre class="{row["kind"]} c{row["terminal"] + 1}">{text}</pre>')
-        if handed := re.match(r"(?:unix|fifo)_.*: (write\(\d+\)|connect\(3,).* = (\d+)(.*)", row["text"]):
-            ends = [row["process"]] + [pid for pid, one in map(
-                lambda item: (int(item[0]), item[1]), scene["processes"].items())
-                if (one[1] == 0) != (place == 0)][:1]
-            cells[1] = self.arrow(scene, handed[1].split("(")[0], ends, int(handed[2]), "")
+            text = re.sub(r"(?s)^(\w+(?:\[\d+\])?:) (.*)", r"<i>\1</i> \2", text)
+            cells[place] = f'<pre class="{row["kind"]} c{row["terminal"] + 1}">{text}</pre>'
+        # Without a wire: what a process hands over to the kernel.
+        handed = re.match(r"(?:unix|fifo)_.*: (connect|write)\(3.* = (\d+)", row["text"])
+        if handed or re.match(r"unix_server.*: write.* = (\d+)", row["text"]):
+            other = next(int(pid) for pid, one in scene["processes"].items()
+                         if (one[1] == 0) != (place == 0))
+            size = int(re.search(r" = (\d+)", row["text"])[1])
+            cells[1] = self.arrow(scene, [row["process"], other], "" if size else "connect", size)
         return cells
 
-    def arrow(self, scene, label, ends, size, data):
+    def arrow(self, scene, ends, label, size, data=""):
         places = [scene["processes"][str(pid)][1] if pid else 1 for pid in ends]
         way = self.word("way").format(one=self.role(scene, ends[0]), other=self.role(scene, ends[1]))
-        size = f" <small>{size}</small>" if size else ""
-        data = f" <code>{html.escape(json.dumps(data[:24], ensure_ascii=False), False)}</code>" if data else ""
+        if size:
+            label = f"<small>{label}</small> " + self.word("bytes").format(size=size)
+        if data:
+            data = json.dumps(data[:20], ensure_ascii=False)[:-1] + ('"' if len(data) <= 20 else "…")
+            label += f" <code>{html.escape(data, quote=False)}</code>"
         return (f'<span class="arrow to-{"right" if places[0] < places[1] else "left"}">'
-                f'<span class="unseen">{way}: </span>{label}{size}{data}</span>')
+                f'<span class="unseen">{way}: </span>{label}</span>')
 
     def table(self, name, scene):
         rows = []
@@ -323,9 +337,10 @@ class Page:
             before = scene["rows"][number - 2]["state"] if number > 1 else 0
             first, wire, second = self.cells(scene, row)
             says = " ".join(text for text in self.sentences(scene, row, before) if text != "-")
+            others = " ".join(self.others(scene, row))
             rows.append(f'<tr id="{name}/{row["name"]}"><th scope="row">{number}</th><td class="t1">'
                         f'{first}</td><td class="w">{wire}</td><td class="t2">{second}</td>'
-                        f'<td class="says">{says}</td></tr>')
+                        f'<td class="says">{says} <small>{others}</small></td></tr>')
         return "\n".join(rows)
 
     # What the script needs of a scene.
@@ -349,7 +364,10 @@ class Page:
         template = (ROOT / "tests/replay_template.html").read_text()
         before, section, after = re.split("<!-- each scene -->", template)
         section = "".join(self.fill(section, {
-            **parts, "id": name, "number": str(number), "rows": self.table(name, scene),
+            **parts, "id": name, "wire": self.word("wire" if name[:3] in ("tcp", "udp") else "handed"),
+            "terminal 2": " · ".join(f'<span class="c{place}">{self.word(f"terminal {place}")}</span>'
+                                     for place in (2, 3) if place == 2 or any(
+                                         row["terminal"] == 2 for row in scene["rows"])), "number": str(number), "rows": self.table(name, scene),
             **{f"scene {key}": self.word(key, name) for key in ("title", "question", "link")}})
             for number, (name, scene) in enumerate(scenes.items(), 1))
         return self.fill(before, parts) + section + self.fill(after, parts)

@@ -63,7 +63,7 @@ class Terminal:
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"],
                        {"PATH": os.environ["PATH"], "PS1": "$ " if user else "# ",
                         "LANG": "C.UTF-8", "HOME": str(folder)})
-        self.read(r"[$#] $")
+        self.read(r"[$#] \Z")
 
     # Reads what comes, at least until the text matches.
     def read(self, pattern=""):
@@ -75,7 +75,7 @@ class Terminal:
     # Returns what came. A prompt at its end belongs to what is typed next.
     def take(self):
         self.read()
-        prompt = re.search(r"(?:^|(?<=\n))[$#] $|$", self.text).start()
+        prompt = re.search(r"((?<=\n)|^)[$#] \Z|\Z", self.text).start()
         text, self.text = self.text[:prompt], self.text[prompt:]
         return text
 
@@ -174,9 +174,8 @@ class Stepper:
     def begin_program(self, process, path):
         if path.is_relative_to(self.folder):
             process.name = process.label = path.name
-            process.source = next(name for name in self.sources
-                                  if name.endswith(f"/{path.name}.c")
-                                  and (path.parent.name in ("build", name.split("/")[0])))
+            process.source = next(one for one in self.sources if one.endswith(f"/{path.name}.c")
+                                  and ("no_close" in one) == ("no_close" in path.parts))
             process.held = "start"
         else:
             self.resume(process.pid)
@@ -259,7 +258,7 @@ class Stepper:
     # Types a line, or a key, in a terminal.
     def type(self, terminal, text):
         front = self.in_front(terminal)
-        terminal.read("" if front else r"[$#] $")
+        terminal.read("" if front else r"[$#] \Z")
         os.write(terminal.fd, (KEYS.get(text) or text + "\n").encode())
         terminal.read({"^C": r"\^C", "^Z": r"\^Z", "^D": ""}.get(text, r"\n"))
         own = [one for one in self.living() if one.terminal is terminal]
@@ -270,7 +269,7 @@ class Stepper:
         while self.in_front(terminal) and not any(
                 one.terminal is terminal and one.held != "suspended" for one in self.living()):
             self.pump()
-        terminal.read("" if self.in_front(terminal) else r"(^|\n)[$#] $")
+        terminal.read("" if self.in_front(terminal) else r"(^|\n)[$#] \Z")
 
     # Whether the shell has given the terminal to something else.
     @staticmethod
