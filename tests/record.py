@@ -37,6 +37,7 @@ SETTINGS = ("ip link set lo up", "mount -t tmpfs tmpfs /tmp",
 STUDENT = 1000  # the user who types
 DEADLINE = 60  # seconds for a scene: only a hang takes so long
 FLAGS = {"S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", ".": "ACK"}
+PLACES = ("first", "second", "third")
 LANGUAGES = ("en", "zh")
 FORGOTTEN = "\n        result = close(conn_fd);\n        tell(result, \"close(%d)\", conn_fd);\n"
 
@@ -57,6 +58,7 @@ class Recording:
                    for path in Path(folder).rglob("*.[ch]")}
         self.stepper, self.wire = Stepper(folder, sources), Wire()
         self.rows, self.states, self.owners, self.queue, self.ports = [], [[]], {}, [], 0
+        self.scales = {}  # of the windows that an end of a connection names
 
     # Does a line of a script.
     def act(self, action):
@@ -121,7 +123,7 @@ class Recording:
         while process.held == "call":
             calls += 1
             self.ports += process.call == "socket"
-            segments += self.segments()
+            segments += self.segments(process)
             self.stepper.turn(process)
         if process.held == "line":
             process.terminal.read("\n")
@@ -132,14 +134,14 @@ class Recording:
                 self.stepper.turn(process)  # to the door of the call
                 self.add([self.row("wait", text, process.terminal, text, process)])
                 return True
-        segments += self.segments()
+        segments += self.segments(process)
         own = []
         if text.startswith(process.label + ": "):
             own = [self.row("call" if told else "say", text, process.terminal, text, process)]
         elif text:
             own = [self.row("print", "prints", process.terminal, text, process)]
         elif process.held is None and (calls or not awaited):
-            own = [self.row("inside", f"is inside {process.call or process.doing}",
+            own = [self.row("inside", f"inside {process.call or process.doing}",
                             process.terminal, "", process)]
         first, second = (segments, own) if awaited and text and calls < 2 else (own, segments)
         self.add(first + second)
@@ -151,8 +153,8 @@ class Recording:
                 "terminal": self.stepper.terminals.index(terminal),
                 "process": process and process.pid, "line": process and process.line, **more}
 
-    # Rows for what crossed the wire.
-    def segments(self):
+    # Rows for what crossed the wire, the first of it for this process.
+    def segments(self, process=None):
         rows = []
         for text, data in self.wire.take():
             source, target, what = re.match(r"IP (\S+) > (\S+): (.*)", text).groups()
@@ -161,12 +163,16 @@ class Recording:
             start = 4 * (data[0] & 15)
             start += 4 * (data[start + 12] >> 4) if flags else 8
             label = ", ".join(flags) or ("ICMP" if "ICMP" in what else "UDP")
-            window = re.search(r" win (\d+)", what)
+            self.scales.update({source: int(one) for one in re.findall(r"wscale (\d+)", what)})
+            window = int((re.findall(r" win (\d+)", what) or [0])[0])
+            window <<= 0 if "SYN" in flags else self.scales.get(source, 0)
             rows.append(self.row(
-                "segment", f"sends {label} {size} win {window and window[1]}",
-                self.stepper.terminals[0], label=label, size=size,
+                "segment", f"sends {label} {size} window {window}", self.stepper.terminals[0],
+                label=label, size=size, window=window,
                 data=data[start:start + size].decode(errors="backslashreplace"),
                 ends=[re.sub(r"\.(\d+)$", r":\1", end) for end in (source, target)]))
+        for row in rows[:1] if process else ():
+            self.owners.setdefault(row["ends"][0], process.pid)
         return rows
 
     # Rows for the processes that have ended since the last time.
@@ -176,8 +182,7 @@ class Recording:
             if process.name and process.status is not None:
                 how = (signal.Signals(os.WTERMSIG(process.status)).name
                        if os.WIFSIGNALED(process.status) else os.WEXITSTATUS(process.status))
-                child = "a child " if "[" in process.label else ""
-                rows.append(self.row("end", f"ends {child}{how}", process.terminal,
+                rows.append(self.row("end", f"{process.label}: ends {how}", process.terminal,
                                      process.terminal.take(), process))
                 process.status = None
         return rows
@@ -189,7 +194,9 @@ class Recording:
         for i, row in enumerate(rows):
             if i == seen:
                 self.states.append(self.stepper.look())
-                self.owners.update({one[2]: one[6][0][0] for one in self.states[-1] if one[6]})
+                for one in self.states[-1]:
+                    if one[6]:
+                        self.owners[one[0]] = self.owners[one[2]] = one[6][0][0]
             row["state"] = len(self.states) - 1
             row["status"] = {one.pid: self.status(one) for one in self.stepper.living()}
             self.rows.append(row)
@@ -286,20 +293,29 @@ class Page:
                             terminal=self.word(f"terminal {row['terminal'] + 1}"))
         old = {one[0]: one for one in scene["states"][before]}
         for one in scene["states"][row["state"]]:
-            was = old.get(one[0], [one[0], "", "", "", 0, 0, []])
-            event = f"socket {one[1]} {one[4]} {one[0].split()[0]} was {was[1] or '-'} {was[4]}"
-            owner = scene["owners"].get(one[2])
+            was = old.get(one[0], [one[0], "none", "", "", 0, 0, []])
+            end = self.role(scene, scene["owners"].get(one[0], scene["owners"].get(one[2])))
             if one[:6] != was[:6]:
-                yield self.sentence(event, end=self.role(scene, owner))
+                event = f"socket {one[1]} {one[4]} {one[0].split()[0]} was {was[1]} {was[4]}"
+                yield self.sentence(event, end=end)
+            if len(one[6]) < len(was[6]) and row["kind"] != "typed":
+                yield self.sentence(f"left to {len(one[6])}", end=end,
+                                    who=self.names(scene, dict(one[6])))
 
-    # Who waits, and who could go on, too.
+    # Who waits, and who may go on, if there is a choice.
     def others(self, scene, row):
-        for text in ("waits", "ready"):
-            who = [scene["processes"][pid][0] for pid, status in row["status"].items()
-                   if status.startswith(text) and int(pid) != row["process"]]
-            if who:
-                yield self.sentence(text, who=", ".join(f"`{one}`" for one in who))
+        waits = {pid: f" ({status.split()[1]})" for pid, status in row["status"].items()
+                 if status.startswith("waits")}
+        ready = [pid for pid, status in row["status"].items() if status == "ready"]
+        if waits:
+            yield self.sentence("waits", who=self.names(scene, waits, waits))
+        if len(ready) > 1:
+            yield self.sentence("ready", who=self.names(scene, ready))
 
+    @staticmethod
+    def names(scene, pids, notes=()):
+        return ", ".join(f"`{scene['processes'][str(pid)][0]}`{dict(notes).get(pid, '')}"
+                         for pid in pids)
 
     # The cells of a row: the first terminal, the wire, the other terminals.
     def cells(self, scene, row):
@@ -307,7 +323,7 @@ class Page:
         place = 2 if row["terminal"] else 0
         text = html.escape(row["text"].rstrip("\n") or row.get("typed", ""), quote=False)
         if row["kind"] == "segment":
-            cells[1] = self.arrow(scene, row["ends"], row["label"], row["size"], row["data"])
+            cells[1] = self.arrow(scene, row["ends"], row["label"], row["size"], row["window"], row["data"])
         elif text:
             text = re.sub(r"(?s)^(\w+(?:\[\d+\])?:) (.*)", r"<i>\1</i> \2", text)
             cells[place] = f'<pre class="{row["kind"]} c{row["terminal"] + 1}">{text}</pre>'
@@ -320,11 +336,13 @@ class Page:
             cells[1] = self.arrow(scene, [row["process"], other], "" if size else "connect", size)
         return cells
 
-    def arrow(self, scene, ends, label, size, data=""):
+    def arrow(self, scene, ends, label, size, window=None, data=""):
         places = [scene["processes"][str(pid)][1] if pid else 1 for pid in ends]
         way = self.word("way").format(one=self.role(scene, ends[0]), other=self.role(scene, ends[1]))
         if size:
             label = f"<small>{label}</small> " + self.word("bytes").format(size=size)
+        if window is not None and window < 4096 and "ACK" in label:
+            label += " <small>" + self.word("window").format(size=window) + "</small>"
         if data:
             data = json.dumps(data[:20], ensure_ascii=False)[:-1] + ('"' if len(data) <= 20 else "…")
             label += f" <code>{html.escape(data, quote=False)}</code>"
@@ -382,11 +400,11 @@ def name_rows(scene):
     names = []
     for row in scene["rows"]:
         label = scene["processes"].get(str(row["process"]), [""])[0]
-        who = re.sub(r".*_([a-z]+)(\[.*)?", lambda found: found[1] + ("-child" if found[2] else ""), label)
-        verb = re.match(r"[\w ]*", row["event"].split(": ")[-1])[0].split()
-        name = row.get("label", "").lower().replace(", ", "-") if row["kind"] == "segment" else (
-            f"{who or ('first', 'second', 'third')[row['terminal']]}.{verb[0]}"
-            + ("-waits" if row["kind"] == "wait" else ""))
+        who = re.sub(r"\w+_(\w+)", r"\1", re.sub(r"\[.*", "-child", label).replace(" ", ""))
+        verb = re.search(r"^(?:\w+(?:\[\d+\])?: )?(\w+)", row["event"])[1]
+        name = f"{who or PLACES[row['terminal']]}.{verb}" + "-waits" * (row["kind"] == "wait")
+        if row["kind"] == "segment":
+            name = row["label"].lower().replace(", ", "-")
         names.append(name)
         row["name"] = name + (f"-{names.count(name)}" if names.count(name) > 1 else "")
 

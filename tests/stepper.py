@@ -33,6 +33,7 @@ CALLS = {0: "read", 1: "write", 2: "open", 3: "close", 41: "socket", 42: "connec
          87: "unlink", 133: "mkfifo", 257: "open", 259: "mkfifo", 263: "unlink"}
 SLEEPS = ("35", "230")  # nanosleep, clock_nanosleep
 INTERRUPTED = range(-516, -511)  # what the kernel returns for a call to be made again
+PROMPT = r"(^|\n)[$#] \Z"
 KEYS = {"^C": "\3", "^D": "\4", "^Z": "\32"}
 PATHS = ("/tmp/unix_pair", "/tmp/fifo_pair")
 
@@ -63,7 +64,7 @@ class Terminal:
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"],
                        {"PATH": os.environ["PATH"], "PS1": "$ " if user else "# ",
                         "LANG": "C.UTF-8", "HOME": str(folder)})
-        self.read(r"[$#] \Z")
+        self.read(PROMPT)
 
     # Reads what comes, at least until the text matches.
     def read(self, pattern=""):
@@ -255,26 +256,21 @@ class Stepper:
         self.pump()
         self.current = None
 
-    # Types a line, or a key, in a terminal.
+    # Types a line, or a key, in a terminal, and waits until a program or the shell has it.
     def type(self, terminal, text):
-        front = self.in_front(terminal)
-        terminal.read("" if front else r"[$#] \Z")
+        def programs():
+            return [one for one in self.living()
+                    if one.terminal is terminal and one.held != "suspended"]
+        terminal.read("" if programs() else PROMPT)
         os.write(terminal.fd, (KEYS.get(text) or text + "\n").encode())
         terminal.read({"^C": r"\^C", "^Z": r"\^Z", "^D": ""}.get(text, r"\n"))
-        own = [one for one in self.living() if one.terminal is terminal]
-        for process in own if text in ("^C", "^Z") else ():
+        for process in programs() if text in ("^C", "^Z") else ():
             if process.held == "door":
                 self.resume(process.pid)  # only so can the signal reach it
         self.pump()
-        while self.in_front(terminal) and not any(
-                one.terminal is terminal and one.held != "suspended" for one in self.living()):
+        while not programs() and not re.search(PROMPT, terminal.text):
             self.pump()
-        terminal.read("" if self.in_front(terminal) else r"(^|\n)[$#] \Z")
-
-    # Whether the shell has given the terminal to something else.
-    @staticmethod
-    def in_front(terminal):
-        return os.tcgetpgrp(terminal.fd) != terminal.shell
+            terminal.read()
 
     # What the system holds, a row for each socket, path and rule of the firewall: an
     # identity, state, two addresses, Recv-Q and Send-Q, and its descriptors, which
