@@ -193,8 +193,9 @@ class Recording:
                    or [len(rows) - 1])
         for i, row in enumerate(rows):
             if i == seen:
-                self.states.append(self.stepper.look())
-                for one in self.states[-1]:
+                found = self.stepper.look()
+                self.states += [found] if found != self.states[-1] else []
+                for one in found:
                     if one[6]:
                         self.owners[one[0]] = self.owners[one[2]] = one[6][0][0]
             row["state"] = len(self.states) - 1
@@ -381,19 +382,14 @@ class Page:
         parts["data"] = json.dumps(dump, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
         template = (ROOT / "tests/replay_template.html").read_text()
         before, section, after = re.split("<!-- each scene -->", template)
-        section = "".join(self.fill(section, {
+        section = "".join(fill(section, {
             **parts, "id": name, "wire": self.word("wire" if name[:3] in ("tcp", "udp") else "handed"),
             "terminal 2": " · ".join(f'<span class="c{place}">{self.word(f"terminal {place}")}</span>'
                                      for place in (2, 3) if place == 2 or any(
                                          row["terminal"] == 2 for row in scene["rows"])), "number": str(number), "rows": self.table(name, scene),
             **{f"scene {key}": self.word(key, name) for key in ("title", "question", "link")}})
             for number, (name, scene) in enumerate(scenes.items(), 1))
-        return self.fill(before, parts) + section + self.fill(after, parts)
-
-    @staticmethod
-    def fill(template, parts):
-        return re.sub("{{(.*?)}}", lambda found: parts[found[1]], template)
-
+        return fill(before, parts) + section + fill(after, parts)
 
 # Gives each row a name, for its address, which stays when others come or go.
 def name_rows(scene):
@@ -409,18 +405,83 @@ def name_rows(scene):
         row["name"] = name + (f"-{names.count(name)}" if names.count(name) > 1 else "")
 
 
+# The picture of README: the rows of the first scene between two names.
+def picture(scene, first="client.connect-waits", last="client.prints"):
+    names = [row["name"] for row in scene["rows"]]
+    lines = []
+    for y, row in enumerate(scene["rows"][names.index(first):names.index(last) + 1], 3):
+        y *= 20
+        if row["kind"] == "segment":
+            start, end = (392, 528) if scene["processes"][str(row["ends"][0])][1] == 0 else (528, 392)
+            label = row["label"] + (f" {row['size']}" if row["size"] else "")
+            lines.append(f'<path d="M{start} {y}H{end}"/><text x="460" y="{y - 4}">{label}</text>')
+        else:
+            text = re.sub(r"^\w+?(\[\d+\])?: ", r"\1 ", row["text"]).strip()
+            lines.append(f'<text x="{550 if row["terminal"] else 10}" y="{y}" class="c{row["terminal"] + 1}">'
+                         f"{html.escape(text)}</text>")
+    template = (ROOT / "tests/replay_picture.svg").read_text()
+    return fill(template, {"rows": "\n".join(lines), "height": str(20 * len(lines) + 60)})
+
+
+def fill(template, parts):
+    return re.sub("{{(.*?)}}", lambda found: parts[found[1]], template)
+
+
+# The steps of a page: name, what the table has, place in the source, what the kernel holds.
+def steps(page):
+    data = json.loads(re.search("const data = (.*);\n", page)[1].replace("<\\/", "</"))
+    rows = re.findall('(?s)<tr id="([^"]*)">(.*?)</tr>', page)
+    flat = [(scene, row) for scene in data["scenes"] for row in scene["rows"]]
+    return [(name, re.sub(r"(<[^>]*>|\s)+", " ", text), row[:3] + row[4:], scene["states"][row[3]])
+            for (name, text), (scene, row) in zip(rows, flat)], data["sources"]
+
+
+# Says where two pages differ.
+def compare(path, old, new):
+    (old_steps, old_sources), (new_steps, new_sources) = steps(old), steps(new)
+    for was, now in itertools.zip_longest(old_steps, new_steps):
+        if was != now:
+            print(f"{path}: step {(was or now)[0]}\n  is:        {was}\n  should be: {now}")
+            return
+    for name, lines in new_sources.items():
+        for number, pair in enumerate(itertools.zip_longest(old_sources.get(name, []), lines), 1):
+            if pair[0] != pair[1]:
+                print(f"{path}: {name}, line {number}\n  is:        {pair[0]}\n  should be: {pair[1]}")
+                return
+    print(f"{path}: it is not what replay_template.html and replay.ini make")
+
+
+# What is missing here.
+def missing():
+    tools = [name for name in ("cc", "addr2line", "tcpdump", "ss", "nft", "ip", "unshare")
+             if not shutil.which(name)]
+    if not tools and subprocess.run([*SPACES, "ip", "link"], capture_output=True).returncode:
+        tools = ["root's rights"]
+    return tools if os.uname().machine == "x86_64" else ["x86-64"]
+
+
 def main():
+    if missing():
+        print("Skipped, for want of " + ", ".join(missing()))
+        return 1 if "REPLAY_REQUIRED" in os.environ else 77
     scenes = record()
     for scene in scenes.values():
         name_rows(scene)
-    files = {ROOT / "docs/replay.html": Page("en").text(scenes),
-             ROOT / "docs/zh/replay.html": Page("zh").text(scenes)}
-    for path, text in files.items():
-        path.write_text(text)
+    files = {"docs/replay.html": Page("en").text(scenes),
+             "docs/zh/replay.html": Page("zh").text(scenes),
+             "docs/replay.svg": picture(scenes["tcp-hello"])}
+    differs = [path for path, text in files.items()
+               if not (ROOT / path).exists() or (ROOT / path).read_text() != text]
+    for path in differs:
+        if sys.argv[1:] != ["check"]:
+            (ROOT / path).write_text(files[path])
+        elif path.endswith("html"):
+            compare(path, (ROOT / path).read_text(), files[path])
+    if differs and sys.argv[1:] == ["check"]:
+        print("To renew " + ", ".join(differs) + ": python3 tests/record.py")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["scene"]:
-        play(*sys.argv[2:])
-    else:
-        main()
+    sys.exit(play(*sys.argv[2:]) if sys.argv[1:2] == ["scene"] else main())
