@@ -22,8 +22,8 @@ static const struct row {
     const char *call, *text;
 } hints[] = {
     {EACCES, "bind", "take a PORT from 1024 on, or a PATH of your own"},
-    {EACCES, "", "take another HOST or PATH: this is not yours to use"},
-    {EADDRINUSE, "", "end the server there (suspended? fg), or take another"},
+    {EACCES, "", "take another HOST or PATH: this one is not permitted"},
+    {EADDRINUSE, "", "take another, or end what has this one (suspended? fg)"},
     {EADDRNOTAVAIL, "bind", "take an address of this machine, as 127.0.0.1"},
     {EADDRNOTAVAIL, "", "wait for a free port; or here is no IPv6: take IPv4"},
     {EAGAIN, "connect", "wait for a free port, or end other programs"},
@@ -31,7 +31,7 @@ static const struct row {
     {ECONNREFUSED, "", "start the server first, on this address"},
     {ECONNRESET, "", "look at the other side: it ended before reading all"},
     {EHOSTUNREACH, "", "check HOST: it is off, or a firewall rejects you"},
-    {EINVAL, "", "if HOST is fe80::, add its interface: fe80::1%eth0"},
+    {EINVAL, "connect", "if HOST is fe80::, add its interface: fe80::1%eth0"},
     {EMSGSIZE, "", "send less: over IPv4 a datagram holds 65507 bytes"},
     {ENAMETOOLONG, "", "take a shorter PATH, such as one under /tmp"},
     {ENETUNREACH, "", "check HOST and your network: no route leads there"},
@@ -40,14 +40,12 @@ static const struct row {
     {ENOENT, "mkfifo", "take a PATH whose folder exists (is PATH empty?)"},
     {ENOENT, "open", "start this program again: the FIFO was just removed"},
     {ENOTCONN, "", "look at the other side: it ended before reading all"},
-    {ENXIO, "open", "take another PATH: what is there is no FIFO"},
     {EOPNOTSUPP, "", "take a PATH under /tmp: this place takes no such file"},
     {EPERM, "bind", "take a PATH under /tmp: this place takes no such file"},
     {EPERM, "mkfifo", "take a PATH under /tmp: this place takes no such file"},
-    {EPERM, "unlink", "take another PATH: this one is another user's"},
     {EPERM, "sendto", "look at the firewall of this machine: it forbids that"},
     {EPIPE, "", "look at the other side: it ended before reading all"},
-    {EPROTOTYPE, "", "end the server there (suspended? fg), or take another"},
+    {EPROTOTYPE, "", "take another PATH: a server is here (suspended? fg)"},
     {EROFS, "", "take a PATH under /tmp: this place is read-only"},
     {ETIMEDOUT, "", "check HOST, and firewalls on the way: no answer came"},
     {0, "", NULL},
@@ -160,10 +158,10 @@ void print_line(enum kind kind, long result, const void *data,
 
 void give_up_with(const char *hint)
 {
-    if (hint == NULL)
-        hint = last_hint;
-    if (hint != NULL)
-        announce("hint: %s", hint);
+    const char *text = hint != NULL ? hint : last_hint;
+
+    if (text != NULL)
+        announce("hint: %s", text);
     exit(EXIT_FAILURE);
 }
 
@@ -242,8 +240,7 @@ long read_command_line(int argc, char *argv[], const char *usage,
     for (int option = 0; option != -1;) {
         bool is_help = optind < argc && strcmp(argv[optind], "--help") == 0;
         option = is_help ? 'h' : getopt(argc, argv, letters);
-        if (option == 'q')
-            quiet = true;
+        quiet = quiet || option == 'q';
         if (option == 'n')
             count = number(optarg, 1, 1000000000, "COUNT");
         if (option == 'h')
@@ -277,11 +274,11 @@ struct addrinfo *resolve(const char *host, const char *port, long lowest_port,
     }
     announce("getaddrinfo(%s, %s) = %s (%s)", host, port,
              symbol_text(resolver_symbols, code), gai_strerror(code));
-    give_up_with("check HOST: a name, or an address such as 127.0.0.1");
+    give_up_with("check HOST and your network; 127.0.0.1 is this machine");
 }
 
-void address_text(const struct sockaddr *address, socklen_t size,
-                  char text[ADDRESS_SIZE])
+char *address_text(const struct sockaddr *address, socklen_t size,
+                   char text[ADDRESS_SIZE])
 {
     char host[ADDRESS_SIZE - sizeof "[]:65535"] = "?";
     char port[sizeof "65535"] = "?";
@@ -293,6 +290,7 @@ void address_text(const struct sockaddr *address, socklen_t size,
                    address->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
                    port); /* has room */
     errno = error;
+    return text;
 }
 
 void announce_ready(int fd)
@@ -305,7 +303,8 @@ void announce_ready(int fd)
         fail("getsockname(%d)", fd);
     address_text((struct sockaddr *)&address, size, text);
     /* Multicast and broadcast addresses can be bound; but no client connects
-     * to 224.0.0.0 and above, or to ff00:: and above. */
+     * to 224.0.0.0 and above, or to ff00:: and above. (What is the broadcast
+     * address of a network such as 192.0.2.0/24 can't be seen here.) */
     if (strncmp(text, "[ff", 3) == 0 || strtol(text, NULL, 10) >= 224) {
         announce("%s is a multicast or broadcast address", text);
         give_up_with("take an address of this machine, such as 127.0.0.1");

@@ -30,15 +30,19 @@ extern bool quiet;
  * as the manual pages have it, and also with -q. The program goes on. */
 #define tell(result, ...) print_line(TELL, result, NULL, __VA_ARGS__)
 
-/* The same for a read or write, with the first of its bytes; the result is
- * their number. Of standard input and output only failures are told. */
+/* tell_data(result, data, "read", fd): the same for a read or write, with the
+ * first of its bytes; the result is their number. Of standard input and output
+ * only failures are told. */
 #define tell_data(result, data, call, fd)                                      \
     print_line((fd) > STDERR_FILENO ? TELL : FAILURE, result, data,            \
                call "(%d)", fd)
 
-/* The same for a recvfrom or sendto, with the peer's address. */
+/* The same for a recvfrom or sendto, with the peer's address. The expression
+ * for it is evaluated only if it is printed: to make its text takes time. */
 #define tell_datagram(result, data, call, fd, peer)                            \
-    print_line(TELL, result, data, call "(%d, %s)", fd, peer)
+    ((result) != -1 && quiet                                                   \
+         ? (void)0                                                             \
+         : print_line(TELL, result, data, call "(%d, %s)", fd, peer))
 
 /* fail(format, ...): tells that a call has failed, and ends the program as
  * give_up() does. */
@@ -113,10 +117,10 @@ enum { ADDRESS_SIZE = 80 };
 struct addrinfo *resolve(const char *host, const char *port, long lowest_port,
                          int type);
 
-/* Writes an address as text: 127.0.0.1:12345 or [::1]:12345. Always numeric:
- * to ask the network for a name could take long. Keeps errno. */
-void address_text(const struct sockaddr *address, socklen_t size,
-                  char text[ADDRESS_SIZE]);
+/* Returns `text`, with an address in it: 127.0.0.1:12345 or [::1]:12345. Always
+ * numeric: to ask the network for a name could take long. Keeps errno. */
+char *address_text(const struct sockaddr *address, socklen_t size,
+                   char text[ADDRESS_SIZE]);
 
 /* The name of the constant. */
 #define family_text(family) ((family) == AF_INET6 ? "AF_INET6" : "AF_INET")

@@ -31,18 +31,19 @@ static int open_fifo(const char *path)
     else
         check(result, "mkfifo(%s, 0600)", path);
 
-    /* open: waits until a writer opens it, too. */
-    say("open(%s, O_RDONLY) waits for a writer", path);
-    int fd = open(path, O_RDONLY);
-    check(fd, "open(%s, O_RDONLY)", path);
-
-    /* What was there already may be anything, of anybody. */
-    if (fstat(fd, &file) == -1)
-        fail("fstat(%d)", fd);
+    /* What is there may be another kind of file, or another user's: refuse it,
+     * and also a link, which could lead there. */
+    if (lstat(path, &file) == -1)
+        fail("lstat(%s)", path);
     if (!S_ISFIFO(file.st_mode) || file.st_uid != geteuid()) {
         announce("%s is not a FIFO of this user", path);
         give_up_with("take another PATH: this one stays as it is");
     }
+
+    /* open: waits until a writer opens it, too. */
+    say("open(%s, O_RDONLY) waits for a writer", path);
+    int fd = open(path, O_RDONLY);
+    check(fd, "open(%s, O_RDONLY)", path);
     return fd;
 }
 
@@ -57,8 +58,9 @@ static void print_all(int fd)
         say("read(%d) waits for the writer", fd);
         ssize_t size = read(fd, buffer, sizeof buffer);
         tell_data(size, buffer, "read", fd);
+        /* EINTR: a signal handler ran first. Here is none; a copy may have. */
         if (size == -1 && errno == EINTR)
-            continue; /* a signal handler ran, if there is one: once more */
+            continue;
         if (size == 0)
             return;
         if (size == -1 || write_all(STDOUT_FILENO, buffer, (size_t)size) == -1)

@@ -21,6 +21,9 @@
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
+/* How many moments a child may take that has sent all, until it has ended. */
+enum { GRACE = 30 };
+
 /* Returns a socket that is connected to the first address that answers. */
 static int connect_to(const struct addrinfo *address)
 {
@@ -53,17 +56,18 @@ static int connect_to(const struct addrinfo *address)
  * standard input to the socket, or from the socket to standard output. For
  * read and write a socket is like a file. Returns 0, or -1.
  */
-static int pass_on(int from, int to, const char *whom)
+static int pass_on(int from, int to, const char *source)
 {
-    static char buffer[64 * 1024]; /* a larger one is no faster */
+    static char buffer[64 * 1024]; /* larger ones were no faster */
 
     for (;;) {
         /* read: takes what has arrived so far. 0 is the end of file. */
-        say("read(%d) waits for %s", from, whom);
+        say("read(%d) waits for %s", from, source);
         ssize_t size = read(from, buffer, sizeof buffer);
         tell_data(size, buffer, "read", from);
+        /* EINTR: a signal handler ran first. Here is none; a copy may have. */
         if (size == -1 && errno == EINTR)
-            continue; /* a signal handler ran, if there is one: once more */
+            continue;
         if (size <= 0)
             return (int)size;
         if (write_all(to, buffer, (size_t)size) == -1)
@@ -82,11 +86,12 @@ static int half_close(int fd)
 /*
  * Sends and prints at the same time: a child waits for input, its parent for
  * the server. One process that first sent all could wait for ever, for a
- * server that waits until its answers are read. Returns 0, or -1.
+ * server that waits until its answers are read. Returns 0 if all was sent and
+ * printed, or -1 if the child has failed.
  */
 static int converse(int fd)
 {
-    const struct timespec moment = {0, 10L * 1000 * 1000}; /* 10 ms */
+    const struct timespec moment = {0, 10000000}; /* nanoseconds: 10 ms */
     int status;
 
     (void)signal(SIGCHLD, SIG_DFL); /* if ignored, no status is kept */
@@ -98,22 +103,23 @@ static int converse(int fd)
         int sent = pass_on(STDIN_FILENO, fd, "input (Ctrl-D ends it)");
         if (half_close(fd) == -1 || sent == -1)
             give_up();
-        exit(EXIT_SUCCESS);
+        _exit(0);
     }
-
-    /* After the answer a child that has sent all ends in a moment; one that
-     * still waits for input has to be ended. */
     int printed = pass_on(fd, STDOUT_FILENO, "the server");
-    for (int tries = 0; printed == 0 && tries < 30; tries++) {
+
+    /* Both sides are done if the child ends now, of its own accord. If it does
+     * not, it still waits for input that nobody wants: so it is ended. */
+    for (int moments = 0; printed == 0 && moments < GRACE; moments++) {
         if (waitpid(child, &status, WNOHANG) == child)
             return status == 0 ? 0 : -1;
         (void)nanosleep(&moment, NULL);
     }
     (void)kill(child, SIGKILL);
     (void)waitpid(child, &status, 0);
-    if (printed == 0)
-        announce("the server closed before the end of the input");
-    return -1;
+    if (printed == -1)
+        give_up();
+    announce("the server closed before the end of the input");
+    give_up_with("look at the server: it ended before reading all");
 }
 
 static const char usage[] =
@@ -127,6 +133,7 @@ int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", "Hello, server!"};
     (void)read_command_line(argc, argv, usage, operands, 3);
+    const char *message = operands[2];
 
     /* Without this, a write to a server that has gone would end the program
      * by SIGPIPE; now the write fails, with EPIPE. */
@@ -137,22 +144,20 @@ int main(int argc, char *argv[])
     int fd = connect_to(list);
     freeaddrinfo(list);
 
-    int result = 0;
-    if (strcmp(operands[2], "-") == 0) {
-        result = converse(fd);
+    if (strcmp(message, "-") == 0) {
+        if (converse(fd) == -1)
+            return 1;
     } else {
         /* write: puts the message into the socket buffer; the kernel sends. */
-        int sent = write_line(fd, operands[2]);
+        int sent = write_line(fd, message);
         int half_closed = half_close(fd);
         int printed = pass_on(fd, STDOUT_FILENO, "the server");
         if (sent == -1 || half_closed == -1 || printed == -1)
-            result = -1;
+            give_up(); /* the kernel closes what a program leaves open */
     }
 
     /* close: ends the connection, now for both directions. */
-    int closed = close(fd);
-    tell(closed, "close(%d)", fd);
-    if (result == -1)
-        give_up();
+    int result = close(fd);
+    tell(result, "close(%d)", fd);
     return 0;
 }

@@ -20,8 +20,8 @@
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-/* Clients that may wait for accept; and that are served at once. */
-enum { BACKLOG = 128, CLIENTS_MAX = 256 };
+/* How many clients may wait for accept, and how many children may run. */
+enum { BACKLOG = 128, CHILDREN = 256 };
 
 /* Returns a socket that is bound to the first address that works. */
 static int bind_to(const struct addrinfo *address)
@@ -57,7 +57,7 @@ static int bind_to(const struct addrinfo *address)
 /* The child: answers one client until it has finished sending. */
 static void serve(int conn_fd, const char *reply)
 {
-    static char buffer[64 * 1024]; /* a larger one is no faster */
+    static char buffer[64 * 1024]; /* larger ones were no faster */
 
     for (;;) {
         /* read: takes what has arrived so far: part of a message, or several.
@@ -65,8 +65,9 @@ static void serve(int conn_fd, const char *reply)
         say("read(%d) waits for the client", conn_fd);
         ssize_t size = read(conn_fd, buffer, sizeof buffer);
         tell_data(size, buffer, "read", conn_fd);
+        /* EINTR: a signal handler ran first. Here is none; a copy may have. */
         if (size == -1 && errno == EINTR)
-            continue; /* a signal handler ran, if there is one: once more */
+            continue;
         if (size <= 0)
             return;
 
@@ -90,13 +91,13 @@ int main(int argc, char *argv[])
 {
     const char *operands[] = {"127.0.0.1", "12345", NULL};
     long count = read_command_line(argc, argv, usage, operands, 3);
-    /* Clients so far, the last one is number `count` (0: there is no last
-     * one); and children that serve one now. */
-    long accepted = 0, running = 0;
+    const char *reply = operands[2];
+    long accepted = 0, ended = 0; /* clients; children that served one */
 
     /* Without this, a write to a client that has gone would end the program
      * by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGCHLD, SIG_DFL); /* if ignored, waitpid would not count */
 
     /* resolve calls getaddrinfo: a name may have several addresses. */
     struct addrinfo *list = resolve(operands[0], operands[1], 0, SOCK_STREAM);
@@ -120,7 +121,7 @@ int main(int argc, char *argv[])
         int conn_fd = accept(listen_fd, (struct sockaddr *)&address, &size);
         if (conn_fd == -1) {
             tell(conn_fd, "accept(%d)", listen_fd);
-            (void)sleep(1); /* no descriptor is free, perhaps for a while */
+            (void)sleep(1); /* perhaps no descriptor is free for a while */
             continue;
         }
         address_text((struct sockaddr *)&address, size, peer);
@@ -135,28 +136,26 @@ int main(int argc, char *argv[])
         if (child == 0) {
             result = close(listen_fd);
             tell(result, "close(%d)", listen_fd);
-            serve(conn_fd, operands[2]);
-            /* close: behind its last answer the client reads end of file. */
+            serve(conn_fd, reply);
+            /* close: after the last answer the client reads end of file. */
             result = close(conn_fd);
             tell(result, "close(%d)", conn_fd);
-            _exit(0); /* without what exit() would do for the parent */
+            _exit(0); /* not exit(): what that cleans up is the parent's */
         }
-        if (child != -1) {
+        if (child != -1)
             accepted++;
-            running++;
-        }
         result = close(conn_fd);
         tell(result, "close(%d)", conn_fd);
 
         /* waitpid: collects children that have ended and are zombies until
-         * then; it waits for one only if too many are running. */
-        while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
-            running--;
+         * then. It waits only if too many are running. */
+        while (waitpid(-1, NULL, accepted - ended < CHILDREN ? WNOHANG : 0) > 0)
+            ended++;
     }
 
     result = close(listen_fd);
     tell(result, "close(%d)", listen_fd);
-    while (running > 0 && waitpid(-1, NULL, 0) > 0)
-        running--;
+    while (ended < accepted && waitpid(-1, NULL, 0) > 0)
+        ended++;
     return 0;
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 #
 # big_endian.sh - the programs, built for s390x, talk to the native ones of this
-# machine, from both sides, to each other, and to programs in other languages.
+# machine, from both sides, to each other, and to programs of others.
 # So the byte order on the wire is that of the protocols, and of no machine.
 #
 #   sh tests/big_endian.sh BUILD BIG_BUILD
@@ -18,7 +18,7 @@ cmake -B "$2" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=s390x \
 cmake --build "$2" --parallel 2
 sh tests/wrap.sh "$2" "$2/run" qemu-s390x -L /usr/s390x-linux-gnu
 
-python3 tests/strangers.py "$2/run"
+python3 -B tests/strangers.py "$2/run"
 for native in none server client; do
   mkdir -p "$2/$native"
   cp "$2/run"/* "$2/$native/"

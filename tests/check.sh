@@ -2,7 +2,8 @@
 #
 # check.sh - installs what is missing, builds, and runs every test; arguments
 # are for CTest, such as -L tcp. Works from any folder. Ends with CTest's own
-# summary and exit status. These environment variables change what is tested:
+# summary, why tests were skipped, and CTest's exit status. These environment
+# variables change what is tested:
 #
 #   CC           the compiler, when the build folder is new
 #   CHECK_BUILD  the build folder (build)
@@ -32,4 +33,13 @@ cmake -S . -B "$build" ${CHECK_CMAKE:-} >/dev/null
 cmake --build "$build" --parallel "$jobs" >/dev/null
 
 cd "$build"
-ctest --output-on-failure --no-tests=error --parallel "$jobs" "$@"
+log=Testing/Temporary/LastTest.log
+rm -f $log
+status=0
+ctest --output-on-failure --no-tests=error --parallel "$jobs" "$@" || status=$?
+[ ! -f $log ] || awk '/^[0-9]+\/[0-9]+ Testing: / { test = $3 }
+  /^Skipped: / && !told[test, $0]++ {
+    if (!told[""]++) print "\nWhat was skipped, in whole or in part:"
+    sub("Skipped: ", ""); print "  " test ": " $0
+  }' $log
+(exit $status)

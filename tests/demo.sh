@@ -118,7 +118,7 @@ show_until '* waits for input *'
 start "build/tcp_client -q 127.0.0.1 ${address#*:} 'I am the second.'"
 show_until 'I am the second.'
 printf '%s\n' 'I am the first.' >&4
-show_until 'tcp_client: write(*'
+show_until 'tcp_client*: write(*'
 finish 0
 
 scene 'TCP has no messages: one read may take what two writes sent.'
@@ -126,9 +126,9 @@ start_server "build/tcp_server -n 1 127.0.0.1 0 'Hello, client!'"
 kill -s STOP "$server"
 start "build/tcp_client 127.0.0.1 ${address#*:} -"
 printf '%s\n' 'First line.' >&4
-show_until 'tcp_client: write(*'
+show_until 'tcp_client*: write(*'
 printf '%s\n' '第二行。' >&4
-show_until 'tcp_client: write(*'
+show_until 'tcp_client*: write(*'
 kill -s CONT "$server"
 show_until 'Hello, client!'
 finish 0

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-# exercise.py - the judge of the exercises. Start it by exercise.sh, which says how.
+# exercise.py - the judge of the exercises, and the maker of programs with a mistake.
+# Start it by exercise.sh, which says how.
 #
 # CHECKS is the table of what is checked: for each exercise what has to be so, the
 # page that explains it, and the conversation that shows it, step by step: who,
 # what, and perhaps which bytes. "it" is the program that is judged. All others
 # are played here: S is the server of a program that is a client, T a stranger to
 # both; A, B, C and numbers are clients. What each can do are the methods of its
-# class.
+# class. <5> is the length 5, as it stands in front of a message.
 #
 # Nothing is judged by time, except where the task is a time. The deadline only
 # ends what hangs. Bytes that go one by one wait until the program has read the
 # one before, where that can be seen (Linux: /proc/net/tcp).
+import argparse
 import contextlib
+import difflib
 import os
 import pathlib
 import random
@@ -24,11 +27,16 @@ import sys
 import tempfile
 import threading
 import time
+import xml.etree.ElementTree as xml
 
+from process import Process, limit
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BREAKS = sorted(path.stem for path in ROOT.glob("docs/breaks/*.sed"))
 DEADLINE = int(os.environ.get("EXERCISE_DEADLINE", "10"))  # seconds for a check
-EXERCISE = (sys.argv + ["", ""])[1]
-KIND = socket.SOCK_DGRAM if EXERCISE in ("timeout", "numbered") else socket.SOCK_STREAM
 HOST = "127.0.0.1"
+# What stands behind a number or a line, if no other --separator is asked for.
+SEPARATORS = {"numbered": b" ", "room": b"\n"}
 
 # The bytes that have a name in the conversations; others stand for themselves.
 MIB = bytes(range(256)) * 4096  # with NULs; it is no text
@@ -40,8 +48,7 @@ DATA = {
     b"61_LINES": LINES + b"\n",
     b"1_MIB": MIB,
     b"16_MIB": MIB * 16,
-    b"MESSAGE": b"\0\x10\0\0" + MIB,  # with its length in front
-    b"CAPITALS": b"\0\x10\0\0" + MIB.upper(),
+    b"CAPITALS": MIB.upper(),
 }
 
 # Who connects first is accepted first: when C is heard, all three are in.
@@ -50,6 +57,8 @@ ENTER = r"A connects, B connects, C sends in\n, A gets in\n, B gets in\n"
 VANISH = "A has_unread, it is_sent STOP, A sends half, A ends, A closes"
 MANY = "".join(f"{i} sends {i}\\n, " for i in range(50)) + "it has_no_new_process"
 MANY += "".join(f", {i} gets {i}\\n" for i in reversed(range(50)))
+# After its first client a server has opened what it keeps open.
+SERVES = "it serves, Z ends, Z gets_all, it counts_descriptors, "
 
 CHECKS = rf"""
 client
@@ -68,7 +77,7 @@ client
 
 poll
   a client, and its end of file | connection.md, Half-close
-    it serves, A sends one\n, A ends, A gets_all one\n
+    {SERVES}A sends one\n, A ends, A gets_all one\n
   pieces of one byte | connection.md, Buffers
     A sends_slowly 你好\n, A gets 你好\n
   one is silent, another is served | connection.md, Two sockets
@@ -78,7 +87,8 @@ poll
   16 MiB for one who does not read; another is served | connection.md, When nobody reads
     A sends& 16_MIB, A is_stuck, B sends one\n, B gets one\n, A gets 16_MIB
   one vanishes while it is answered | connection.md, Reset
-    A sends one\n, {VANISH}, it is_sent CONT, B sends two\n, B gets two\n
+    A sends one\n, {VANISH}, it is_sent CONT, B sends two\n, B gets two\n,
+    it has_closed_all
 
 timeout
   a question and its answer | udp.md
@@ -106,41 +116,41 @@ numbered
     S sends 1, S sends no, T sends 1 no, S sends 1 ONE, it succeeds ONE\n
   asks again, even while others are answered | udp.md
     it starts one, S gets 1 one, S repeats 7 no, S gets 1 one, S sends 1 ONE,
-    it succeeds ONE\n
+    it has_lasted 1, it succeeds ONE\n
   no answer to three tries: status 1 | udp.md
     it starts one, S gets 1 one, S gets 1 one, S gets 1 one, it fails NOTHING,
     it has_lasted 3, S gets_no_more
 
 framing
   a message | sockets.md, Byte order
-    it serves, A sends \0\0\0\5Hello, A gets \0\0\0\5HELLO, A ends, A gets_all
+    {SERVES}A sends <5>Hello, A gets <5>HELLO, A ends, A gets_all
   three in one piece, one of them empty | connection.md, Buffers
-    A sends \0\0\0\1a\0\0\0\0\0\0\0\1b, A gets \0\0\0\1A\0\0\0\0\0\0\0\1B
+    A sends <1>a<0><1>b, A gets <1>A<0><1>B
   pieces of one byte, also of the length | connection.md, Buffers
-    A sends_slowly \0\0\0\4\0a\xe4\xbd, A gets \0\0\0\4\0A\xe4\xbd
+    A sends_slowly <4>\0a\xe4\xbd, A gets <4>\0A\xe4\xbd
   1 MiB is not too long | connection.md, Buffers
-    A sends MESSAGE, A gets CAPITALS
-  1 MiB and a byte is, and 4,294,967,295 | connection.md, Half-close
-    A sends \0\x10\0\1, A gets_all, B sends \xff\xff\xff\xff, B gets_all
+    A sends <1048576>, A sends 1_MIB, A gets <1048576>, A gets CAPITALS
+  1 MiB and a byte is, and 4,294,967,295 | exercises.md, Messages in a stream
+    A sends <1048577>, A gets_all, B sends <4294967295>, B gets_all
   the end in the middle of a message | connection.md, Half-close
-    A sends \0\0\0\5Hell, A ends, A gets_all, B sends \0\0\0\1b, B gets \0\0\0\1B
+    A sends <5>Hell, A ends, A gets_all, B sends <1>b, B gets <1>B
   a reset in the middle of a length | connection.md, Reset
-    A sends_slowly \0\0, A resets, B sends \0\0\0\1b, B gets \0\0\0\1B
+    A sends_slowly \0\0, A resets, B sends <1>b, B gets <1>B, it has_closed_all
 
 transfer
   the file is there with its last byte | connection.md, Half-close
-    it serves copy, A sends_slowly \0\0\0\2\0, it has_copy, A sends \xe4,
+    it serves copy, A sends_slowly <2>\0, it has_copy, A sends \xe4,
     it succeeds, it has_copy \0\xe4, it has_files 1
   an empty file, and one of 1 MiB | connection.md, Buffers
-    it serves copy, A sends \0\0\0\0, it succeeds, it has_copy NOTHING,
-    it serves copy, B sends MESSAGE, it succeeds, it has_copy 1_MIB
+    it serves copy, A sends <0>, it succeeds, it has_copy NOTHING,
+    it serves copy, B sends <1048576>, B sends 1_MIB, it succeeds, it has_copy 1_MIB
   the end too early, twice: status 1, no file | connection.md, Half-close
-    it serves copy, A sends \0\0\0\5Hell, A closes, it fails, it has_files 0,
+    it serves copy, A sends <5>Hell, A closes, it fails, it has_files 0,
     it serves copy, B sends \0\0, B closes, it fails, it has_files 0
   a reset: the same | connection.md, Reset
-    it serves copy, A sends_slowly \0\0\0\5Hell, A resets, it fails, it has_files 0
+    it serves copy, A sends_slowly <5>Hell, A resets, it fails, it has_files 0
   another file of this name stays | exercises.md, Send a file
-    it serves copy, A sends_slowly \0\0\0\5Hell, it finds_copy old, A sends o, it fails,
+    it serves copy, A sends_slowly <5>Hell, it finds_copy old, A sends o, it fails,
     it has_copy old, it has_files 1
 
 chat
@@ -162,7 +172,7 @@ chat
 
 room
   what one says all others get | sockets.md, The calls
-    it serves, {ENTER}, A sends one\n, B gets one\n, B sends two\n, A gets two\n
+    {SERVES}{ENTER}, A sends one\n, B gets one\n, B sends two\n, A gets two\n
   pieces of one byte, three lines in one | connection.md, Buffers
     {ENTER}, A sends_slowly 你好\n, B gets 你好\n, A sends one\n\n\0\n, B gets one\n\n\0\n
   half a line waits for its newline | connection.md, Buffers
@@ -175,7 +185,19 @@ room
     {ENTER}, A sends half, A ends, A gets_all, B sends one\n, C gets one\n
   one vanishes while it is spoken to | connection.md, Reset
     {ENTER}, B sends one\n, C gets one\n, {VANISH}, B sends two\nthree\n,
-    it is_sent CONT, C gets two\nthree\n
+    it is_sent CONT, C gets two\nthree\n, it has_closed_all
+"""
+
+# Where to read on: for what a failure has in it; else it is the page of the check.
+ADVICE = r"""
+can't be started |
+waits for a connection | tcp.md, The calls
+("ready"|standard output)[^|]*hangs | trouble.md, Nothing appears
+SIGPIPE | exercises.md, Do not ignore SIGPIPE
+descriptors | connection.md, Two sockets
+(gets all|its end)[^|]*hangs | connection.md, Half-close
+before a NUL | misconceptions.md, What was read is a C string
+the first part | connection.md, Buffers
 """
 
 notes = []  # what happened in this check
@@ -186,7 +208,7 @@ others = {}  # who plays in it, by name
 def show(data):
     text = repr(data[:40].decode(errors="backslashreplace")).replace("\\\\x", "\\x")
     text = text[1:-1].replace('"', '\\"')
-    return f'"{text}"' + (f"... ({len(data):,} bytes)" if len(data) > 40 else "")
+    return f'"{text[:40]}"' + (f"... ({len(data):,} bytes)" if len(text) > 40 else "")
 
 
 # Fails if not just the expected bytes came, or if they ended in another way.
@@ -194,6 +216,9 @@ def compare(what, expected, came, end="", ending=""):
     if (came, ending) != (expected, end):
         same = len(os.path.commonprefix([came, expected]))
         where = f"\n  the difference begins at byte {same:,}" if same > 30 else ""
+        if same == len(came) < len(expected) and not ending.startswith("-"):
+            where += "\n  that is the part before a NUL" if expected[same] == 0 else \
+                     "\n  that is the first part" if came else ""
         raise AssertionError(f"{what}\n  expected: {show(expected)} {end}\n"
                              f"  came:     {show(came)} {ending}{where}")
 
@@ -221,17 +246,19 @@ class Program:
         self.is_sent(b"KILL")
         self.files = [tempfile.NamedTemporaryFile() for _ in range(2)]
         operands = [] if words is None else words.decode().split("|")
-        command = [*sys.argv[2:], HOST, str(port), *operands]
+        command = [*OPTIONS.program, HOST, str(port), *operands]
         notes[-1] = f"$ {subprocess.list2cmdline(command)}"
         self.begin = time.monotonic()
-        self.process = subprocess.Popen(
-            command, bufsize=0, start_new_session=True, stdin=subprocess.PIPE,
-            stdout=self.files[0], stderr=self.files[1])
+        try:
+            self.process = Process(command, bufsize=0, stdin=subprocess.PIPE,
+                                   stdout=self.files[0], stderr=self.files[1])
+        except OSError as error:
+            raise AssertionError(f"it can't be started: {error.strerror}\n  is the path right?"
+                                 f" chmod +x {command[0]}? python3 in front?")
 
     def is_sent(self, name):
-        if self.process:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.Signals[f"SIG{name.decode()}"])
+        if self.process and self.process.poll() is None:
+            self.process.send(signal.Signals[f"SIG{name.decode()}"])
 
     # As a client; its operands stand between |.
     def starts(self, words=None):
@@ -269,6 +296,25 @@ class Program:
 
     def has_no_new_process(self):
         compare("the process numbers:", self.before, self.processes())
+
+    # How many descriptors are open, where that can be seen (Linux).
+    def descriptors(self):
+        folder = pathlib.Path(f"/proc/{self.process.pid}/fd")
+        return len(list(folder.iterdir())) if folder.exists() else 0
+
+    def counts_descriptors(self):
+        self.at_first = self.descriptors()
+
+    # With no client left, after a moment for it to see that. (A language may open one
+    # or two of its own.)
+    def has_closed_all(self):
+        others.clear()
+        for _ in range(200):
+            if self.descriptors() <= self.at_first + 2:
+                return
+            time.sleep(0.01)
+        raise AssertionError("what is not closed? Without clients it had"
+                             f" {self.at_first} descriptors, and has {self.descriptors()}")
 
     def types(self, data):
         self.process.stdin.write(data)
@@ -399,10 +445,14 @@ class Datagrams(socket.socket):
 def play(script):
     notes.clear()
     others.clear()
+    if not it.process and not script.startswith("it s"):
+        script = SERVES + script  # after a failure the server was ended
     for step in script.split(", "):
         who, verb, *data = step.split(" ", 2)
         data = [raw.encode().decode("unicode_escape").encode("latin1") for raw in data]
-        data = [DATA.get(word, word) for word in data]
+        data = [re.sub(b"<(\\d+)>", length, DATA.get(word, word)) for word in data]
+        if OPTIONS.separator:
+            data = [word.replace(SEPARATORS[EXERCISE], OPTIONS.separator) for word in data]
         name = {"it": "the program", "S": "the server", "T": "a stranger"}.get(who)
         action = verb.rstrip("&")
         words = [name or f"client {who}", action.replace("_", " "), *map(show, data)]
@@ -416,36 +466,130 @@ def play(script):
             action(*data)
 
 
-def hang(*_):
-    raise AssertionError(f"the program hangs: the judge waited for {DEADLINE} s")
+# The bytes of a length: <5>.
+def length(match):
+    size = OPTIONS.length
+    return min(int(match[1]), 256 ** size - 1).to_bytes(size, "big")
 
 
-def main():
-    rows = CHECKS.partition(f"\n{EXERCISE}\n")[2].partition("\n\n")[0] + "\n"
-    checks = re.findall(r"^  (\S.*) \| (.*)\n((?:    .*\n)+)", rows, re.M)
-    if not checks or len(sys.argv) < 3:
-        names = "|".join(re.findall(r"^\w+$", CHECKS, re.M))
-        print(f"usage: sh tests/exercise.sh {names} PROGRAM...", file=sys.stderr)
-        sys.exit(2)
-    signal.signal(signal.SIGALRM, hang)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # not without finally
+# What the program has said on standard error: the first lines and the last one.
+def last_words():
+    lines = it.printed(1).decode(errors="backslashreplace").splitlines()
+    lines[6:-1] = ["..."] * (len(lines) > 7)
+    lines = ["".join(c if c.isprintable() else show(c.encode())[1:-1] for c in line)
+             for line in lines]
+    return "\n  ".join(["its standard error:", *lines] if lines else ["it said nothing"])
+
+
+# Plays a check; returns what went wrong, or nothing.
+def judge(page, script):
+    limit(DEADLINE)
     try:
-        for words, page, script in checks:
-            # Once more each second, as Python drops what a finalizer raises.
-            signal.setitimer(signal.ITIMER_REAL, DEADLINE, 1)
-            play(re.sub(r"\n +", " ", script.strip()))
-            print(f"ok: {words}", flush=True)
+        play(re.sub(r"\n +", " ", script.strip()))
+        return ""
     except (AssertionError, OSError) as error:
-        signal.alarm(0)
-        print(f"FAILED: {words}", *notes[-8:], sep="\n  ", end=f"\n{error}\n")
+        limit(0)
+        report = "\n".join([*(f"  {note}" for note in notes[-8:]), f"{error}"])
+        failure = f"{notes[-1]}\n{error}"
         if it.process:
             time.sleep(0.5)  # it may be just ending
-            print(f"the program: {it.end()}; last words: {show(it.printed(1)[-40:])}")
-        print(f"see docs/{page}")
-        sys.exit(1)
+            failure += f"\n{it.end()}"
+            report += f"\nthe program: {it.end()}; {last_words()}"
+            it.process.end()
+            it.process = None
+        rows = [row.split(" |") for row in ADVICE.strip().split("\n")]
+        page = next((place for words, place in rows if re.search(words, failure)), page)
+        return report + (f"\nsee docs/{page.strip()}" if page else "")
+    finally:
+        limit(0)
+
+
+# Plays the checks of an exercise; returns whether one failed.
+def judge_all():
+    rows = CHECKS.partition(f"\n{EXERCISE}\n")[2].partition("\n\n")[0] + "\n"
+    checks = re.findall(r"^  (\S.*) \| (.*)\n((?:    .*\n)+)", rows, re.M)
+    suite = xml.Element("testsuite", name=EXERCISE, tests=f"{len(checks)}")
+    failures = 0
+    for words, page, script in checks:
+        if waits := re.search(r"has_lasted (\d+)", script):
+            print(f"(the next check waits {waits[1]} s)", flush=True)
+        report = judge(page, script)
+        print(f"FAILED: {words}\n{report}" if report else f"ok: {words}", flush=True)
+        case = xml.SubElement(suite, "testcase", classname=EXERCISE, name=words)
+        if report:
+            failures += 1
+            xml.SubElement(case, "failure", message=f"FAILED: {words}").text = report
+            if not OPTIONS.keep_going and not OPTIONS.junit:
+                return True
+    suite.set("failures", f"{failures}")
+    if OPTIONS.junit:
+        xml.ElementTree(suite).write(OPTIONS.junit, "utf-8")
+    print(f"{len(checks) - failures} of {len(checks)}",
+          "passed" if failures else f"passed; a solution: docs/solutions/{EXERCISE}.c")
+    return failures > 0
+
+
+# Makes build/NAME, a program with the change of docs/breaks/NAME.sed, and prints the
+# change. The sources stay as they are.
+def make_broken():
+    script = ROOT / f"docs/breaks/{EXERCISE}.sed"
+    program = ROOT / "build" / EXERCISE
+    program.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for source in (script.read_text().split()[1], "common/helper.c"):
+            old = (ROOT / source).read_text()
+            new = subprocess.run(["sed", "-f", script], input=old, check=True, text=True,
+                                 stdout=subprocess.PIPE).stdout
+            pathlib.Path(folder, pathlib.Path(source).name).write_text(new)
+            lines = difflib.unified_diff(old.split("\n"), new.split("\n"), n=0, lineterm="")
+            changes = [line for line in list(lines)[2:] if not line.startswith("@@")]
+            if changes:
+                print(f"{source}, changed:", *changes, sep="\n", flush=True)
+        subprocess.run(["cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", "-I", ROOT / "common",
+                        *pathlib.Path(folder).iterdir(), "-o", program], check=True)
+    print(f"build/{EXERCISE} is made")
+
+
+# The command line. A number is the exercise that has it in the page.
+def read_command_line():
+    parser = argparse.ArgumentParser(
+        prog="exercise.sh", usage="sh tests/exercise.sh [OPTION...] NAME PROGRAM...\n"
+        "       sh tests/exercise.sh break NAME")
+    parser.add_argument("--keep-going", action="store_true", help="go on after a failure")
+    parser.add_argument("--junit", metavar="FILE",
+                        help="write the results to FILE, for a course's CI, and go on")
+    parser.add_argument("--length", metavar="BYTES", type=int, choices=range(3, 9),
+                        help="framing, transfer: the length has so many bytes, not 4")
+    parser.add_argument("--separator", metavar="SIGN", type=os.fsencode,
+                        help="numbered, room: this, not a space or a newline")
+    parser.add_argument("name", metavar="NAME", help="the exercise, or its number")
+    parser.add_argument("program", metavar="PROGRAM", nargs=argparse.REMAINDER,
+                        help="how yours is started")
+    options = parser.parse_args()
+    known = re.findall(r"^\w+$", CHECKS, re.M)
+    if options.name == "break":
+        known, options.name, options.program = BREAKS, " ".join(options.program), ["cc"]
+    if options.name.isdigit():
+        page = (ROOT / "docs/exercises.md").read_text()
+        section = page.partition(f"\n### {options.name}. ")[2]
+        options.name = (re.findall(r"exercise\.sh (?:break )?([a-z_]+)", section) + [""])[0]
+    if options.name not in known:
+        parser.error(f"NAME is a number, or one of\n  {' '.join(known)}")
+    if not options.program:
+        parser.error("how is your program started?")
+    if (options.length and "<" not in CHECKS.partition(f"\n{options.name}\n")[2].partition("\n\n")[0]
+            or options.separator and options.name not in SEPARATORS):
+        parser.error(f"{options.name} has no such variant")
+    options.length = options.length or 4
+    return options
+
+
+OPTIONS = read_command_line()
+EXERCISE = OPTIONS.name
+KIND = socket.SOCK_DGRAM if EXERCISE in ("timeout", "numbered") else socket.SOCK_STREAM
+it = Program()
+if __name__ == "__main__":
+    try:
+        sys.exit(make_broken() if EXERCISE in BREAKS else judge_all())
     finally:
         it.is_sent(b"KILL")
-
-
-it = Program()
-main()

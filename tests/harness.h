@@ -66,7 +66,6 @@ struct program {
     size_t written;        /* of what was typed: bytes that are in the pipe */
     size_t heard;          /* of what was said: behind expect_said()'s line */
     int fds[3];            /* our ends of the pipes; -1: closed */
-    bool is_terminal;      /* input and output are a pseudo-terminal */
     bool input_ends;       /* input is closed when all is written */
 };
 
@@ -110,27 +109,22 @@ int close_stage(void **state);
 /* ---- Programs ---- */
 
 /*
- * start(format, ...) and start_on_terminal(format, ...) return a new program.
- * The command line is a printf format (a literal), and then a line for /bin/sh,
- * which the program replaces (exec): quotes and redirections work, and so do
- * "env NAME=value tcp_server", "strace -o trace tcp_server" and "sh -c 'ulimit
- * -n 64; exec udp_client'". It leads a process group of its own, and has three
- * descriptors, each a pipe; on a terminal, input and output are a
- * pseudo-terminal, which neither echoes nor changes output. A program that is
- * not there ends with status 127. It lives until the test ends.
+ * start(format, ...) returns a new program. The command line is a printf format
+ * (a literal), and then a line for /bin/sh, which the program replaces (exec):
+ * quotes and redirections work, and so do "env NAME=value tcp_server", "strace
+ * -o trace tcp_server" and "sh -c 'ulimit -n 64; exec udp_client'". It leads a
+ * process group of its own, and has three descriptors, each a pipe. A program
+ * that is not there ends with status 127. It lives until the test ends.
  */
-#define start(...) (HERE, launch(false, formatted("exec " __VA_ARGS__)))
-#define start_on_terminal(...)                                                 \
-    (HERE, launch(true, formatted("exec " __VA_ARGS__)))
-struct program *launch(bool is_terminal, const char *command);
+#define start(...) (HERE, launch(formatted("exec " __VA_ARGS__)))
+struct program *launch(const char *command);
 
 /* Types a text, or bytes: they are written now, as far as the pipe takes them,
  * and else while something is waited for. */
 #define type(program, text) type_bytes(program, text, strlen(text))
 void type_bytes(struct program *program, const void *data, size_t size);
 
-/* Ends the input behind what was typed: closes the pipe, or types Ctrl-D, for
- * which the last line has to be whole. */
+/* Ends the input behind what was typed. */
 void end_input(struct program *program);
 
 /* Sends a signal to the program, not to its children. */
@@ -163,10 +157,8 @@ size_t count_said(const struct program *program, const char *pattern);
  * those of the text, in this order, perhaps with others before, between and
  * behind them; * in the text stands for anything. expect_story(program, text)
  * waits until the program has ended, and these lines, each with its newline,
- * are all of standard error.
- *
- * Processes speak at the same time, so their lines are put in order before:
- * first those of the program, then those of each child, by its number.
+ * are all of standard error. Processes speak at the same time: the order of
+ * their lines is that of one process each.
  */
 #define expect_story(program, text) (HERE, compare_story(program, text, true))
 #define expect_lines(program, text) (HERE, compare_story(program, text, false))
@@ -233,14 +225,13 @@ size_t receive_bytes(int fd, void *data, size_t size);
 #define transmit(fd, data, size) (HERE, transmit_bytes(fd, data, size))
 void transmit_bytes(int fd, const void *data, size_t size);
 
+/* Sends as much as the buffers on the way take now. Returns its size. */
+size_t send_what_fits(int fd, const void *data, size_t size);
+
 /* ---- Small helpers ---- */
 
 /* The text of a printf, of any length; lives until the test ends. */
 char *formatted(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Random bytes, from the same seed the same; the first 256 are all values from
- * 0 to 255. The caller frees them. */
-unsigned char *random_bytes(size_t size, unsigned seed);
 
 /* Notes the line of the test, for a failure. */
 #define HERE note_place(__FILE__, __LINE__)

@@ -51,8 +51,12 @@ install_missing() {
   "$1"
   [ -n "$missing" ] || return 0
 
-  command -v apt-get >/dev/null ||
+  if ! command -v apt-get >/dev/null; then
+    # Who has Homebrew has a compiler and make.
+    by=$(printf '%s' "$missing_packages" | sed s/libcmocka-dev/cmocka/)
+    ! command -v brew >/dev/null || fail "please run: brew install$by; then this again"
     fail "please install $missing; then run this again"
+  fi
   install="apt-get install -y --no-install-recommends$missing_packages"
   by_hand="run this as root, and then this script again:
 

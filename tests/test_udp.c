@@ -22,19 +22,6 @@ static void take_question(int fd, const char *question)
     } while (strcmp(data, question) != 0);
 }
 
-/* A socket of the test that has a port to itself and hears nobody, for it is
- * connected to itself: nobody listens there, and nobody else can. */
-static int deaf_datagram(const char *address)
-{
-    struct sockaddr_storage own;
-    socklen_t size = sizeof own;
-    int fd = bound_datagram(address);
-
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&own, size), 0);
-    return fd;
-}
-
 /* Ends the input, and compares the end, and all that was printed. */
 #define expect_end(...) (HERE, compare_whole_end(__VA_ARGS__))
 static void compare_whole_end(struct program *program, int status,
@@ -55,17 +42,16 @@ static const struct {
 } talks[] = {
     {"-n 1 127.0.0.1 0 ''", "127.0.0.1 $PORT 'a\nb\n'", "", "\n", 0,
      "udp_server: sendto(3, 127.0.0.1:*) = 0 \"\"",
-     "udp_client: sendto(3) = 4 \"a\\nb\\n\""},
+     "udp_client: sendto(3*) = 4 \"a\\nb\\n\""},
     {"-n 1 localhost 0", "localhost $PORT ''", "", "\n", 0,
-     "udp_server: recvfrom(3, *) = 0 \"\"", "udp_client: recvfrom(3) = 0 \"\""},
+     "udp_server: recvfrom(3, *) = 0 \"\"",
+     "udp_client: recvfrom(3*) = 0 \"\""},
     {"-n 4 127.0.0.1 0", "127.0.0.1 $PORT - 2>&-",
      "one\n\n\033[2J你好\xff\r\nno newline",
      "one\n\n\033[2J你好\xff\r\nno newline\n", 0,
      "*: recvfrom(3, 127.0.0.1:*) = 12 \"\\x1b[2J你好\\xff\\x0d\"\n"
-     "*: sendto(3, 127.0.0.1:*) = 12",
+     "*: sendto(3, 127.0.0.1:*) = 12 \"\\x1b[2J你好\\xff\\x0d\"",
      ""},
-    {"-n 1 127.0.0.1 0", "-q 127.0.0.1 $PORT >/dev/full", "", "", 1, "",
-     "udp_client: write(1) = -1 ENOSPC (*)"},
     {"-n 1 127.0.0.1 0", "127.0.0.1 $PORT >&-", "", "", 1, "",
      "udp_client: write(1) = -1 EBADF (*)"},
     {"-n 1 ::1 0", "::1 $PORT", "", "Hello, server!\n", 0,
@@ -106,14 +92,14 @@ SCENE(datagrams_of_every_size_pass_whole)
     type_bytes(client, lines, size);
     expect_status(client, 0);
     expect_printed_bytes(client, lines, size);
-    expect_story(client, ""); /* not even that calls were counted */
+    expect_story(client, "");
     client = start("udp_client 127.0.0.1 $PORT \"$LONG\"");
     expect_end(client, 0, formatted("%s\n", getenv("LONG")));
 
     /* A REPLY that no datagram can hold leaves the client waiting. */
     server = start("udp_server 127.0.0.1 0 \"${LONG}1\"");
     client = start("udp_client 127.0.0.1 %s", port_of(server));
-    expect_lines(server, "*: sendto(*) = -1 EMSGSIZE (*)\n*: hint: send less*\n"
+    expect_lines(server, "*: sendto(*) = -1 EMSGSIZE (*)\n"
                          "*: recvfrom(3) waits for a datagram");
     signal_program(server, SIGTERM);
     ends_with(server, 128 + SIGTERM);
@@ -123,7 +109,7 @@ SCENE(one_client_is_no_trouble_for_another)
 {
     struct program *server = start("udp_server -q -n 4 127.0.0.1 0");
     setenv("PORT", port_of(server), 1);
-    struct program *idle = start_on_terminal("udp_client -q 127.0.0.1 $PORT -");
+    struct program *idle = start("udp_client -q 127.0.0.1 $PORT -");
 
     type(idle, "one\n");
     expect_printed(idle, "one\n");
@@ -144,49 +130,35 @@ SCENE(one_client_is_no_trouble_for_another)
     expect_story(server, "udp_server: ready on 127.0.0.1:*\n");
 }
 
-/* Both stories of a burst are short, and end with the totals. On a busy machine
- * it may have pauses: the number of lines is only bounded. */
-SCENE(a_burst_is_counted_and_leaks_nothing)
+SCENE(more_questions_than_there_are_descriptors)
 {
-    static const char story[] = "*: calls that follow are only counted, *\n"
-                                "*: so far received 200 bytes, sent 200\n";
-    char *lines = formatted("%0*d", 2 * 200, 0);
+    char *lines = formatted("%0400d", 0);
     struct program *server = start("udp_server -n 200 127.0.0.1 0");
     struct program *client =
         start("sh -c 'ulimit -n 64; exec udp_client 127.0.0.1 %s -'",
               port_of(server));
 
-    for (size_t i = 1; i < 2 * 200; i += 2)
+    for (size_t i = 1; i < 400; i += 2)
         lines[i] = '\n';
     type(client, lines);
     expect_end(client, 0, lines);
     expect_status(server, 0);
-    expect_lines(client, story);
-    expect_lines(server, formatted("%sudp_server: close(3) = 0\n", story));
-    assert_true(count_said(client, "*") + count_said(server, "*") < 300);
 }
 
 /* ---- The test is the server, and does what UDP and strangers do ---- */
 
-SCENE(a_person_sees_every_line_told)
+SCENE(a_question_without_an_answer_is_asked_again)
 {
-    static const char *const lines[] = {"one", "two", "lost", "four", "five"};
     int fd = bound_datagram("127.0.0.1:0");
     struct program *client =
-        start_on_terminal("udp_client 127.0.0.1 %s -", own_port(fd));
+        start("udp_client 127.0.0.1 %s lost", own_port(fd));
 
-    for (size_t i = 0; i < 5; i++) {
-        type(client, formatted("%s\n", lines[i]));
-        take(fd, lines[i]);
-        expect_said(client, formatted("*: sendto(3) = * \"%s\"", lines[i]));
-        if (i == 2) { /* asked again; and that was a pause */
-            expect_said(client, "*: recvfrom(3) waits *, try 2 of 3");
-            take(fd, lines[i]);
-        }
-        transmit(fd, "yes", 3);
-        expect_said(client, "udp_client: recvfrom(3) = 3 \"yes\"");
-    }
-    expect_end(client, 0, "yes\nyes\nyes\nyes\nyes\n");
+    take(fd, "lost");
+    expect_said(client, "*: recvfrom(3*) = -1 EAGAIN (*");
+    expect_said(client, "*: recvfrom(3) waits for the answer, try 2 of 3");
+    take(fd, "lost");
+    transmit(fd, "yes", 3);
+    expect_end(client, 0, "yes\n");
 }
 
 SCENE(only_the_answer_to_the_question_is_shown)
@@ -217,54 +189,13 @@ SCENE(only_the_answer_to_the_question_is_shown)
 }
 
 /* Without a question nothing is sent. */
-SCENE(input_may_be_empty_or_fail)
+SCENE(input_may_be_empty)
 {
     struct program *empty = start("udp_client 127.0.0.1 1 -");
-    struct program *folder = start("udp_client 127.0.0.1 1 - </");
 
     expect_end(empty, 0, "");
     expect_story(empty, "udp_client: getaddrinfo(127.0.0.1, 1) = 0\n"
                         "udp_client: read(0) waits for input (Ctrl-D *)\n");
-    expect_end(folder, 1, "");
-    expect_lines(folder, "udp_client: read(0) = -1 EISDIR (*");
-}
-
-/* A program that finds names in the test's own file, instead of the machine's.
- * It takes Linux, and a user who may mount. */
-#define NAMES                                                                  \
-    "unshare -rm sh -c 'mount --bind hosts /etc/hosts && exec \"$@\"' sh "
-
-/* two.test is [::1], at a port where nobody listens, and another address. */
-SCENE(a_name_with_several_addresses)
-{
-    if (!has_ipv6() ||
-        system("unshare -rm mount --bind /etc/hosts /etc/hosts") != 0)
-        skip();
-    assert_int_equal(system("printf '%s two.test\\n' ::1 127.1.2.3 >hosts"), 0);
-    setenv("PORT", own_port(deaf_datagram("[::1]:0")), 1);
-    struct program *server = start(NAMES "udp_server -n 2 two.test $PORT");
-    (void)address_of(server); /* the second: the first one is taken */
-
-    /* The second question goes at once to the address that has answered. */
-    struct program *client = start(NAMES "udp_client two.test $PORT -");
-    type(client, "1\n2\n");
-    expect_end(client, 0, "1\n2\n");
-    assert_int_equal(count_said(client, "*ECONNREFUSED*"), 1);
-    expect_status(server, 0);
-    expect_lines(server, "*: bind(3, [::1]:*) = -1 EADDRINUSE (*\n"
-                         "udp_server: close(3) = 0\n"
-                         "*\nudp_server: ready on 127.1.2.3:*\n");
-    assert_int_equal(count_said(server, "*hint*"), 0);
-
-    client = start(NAMES "udp_client two.test $PORT"); /* nobody, now */
-    expect_status(client, 1);
-    expect_lines(client, "udp_client: recvfrom(3) = -1 ECONNREFUSED (*\n"
-                         "udp_client: close(3) = 0\n"
-                         "udp_client: connect(3, 127.1.2.3:*) = 0\n"
-                         "udp_client: recvfrom(3) = -1 ECONNREFUSED (*\n"
-                         "udp_client: hint: start udp_server first, *\n");
-    assert_int_equal(count_said(client, "*hint*"), 1);
-    unlink("hosts");
 }
 
 int main(int argc, char *argv[])
@@ -273,11 +204,10 @@ int main(int argc, char *argv[])
         TEST(what_goes_comes_back),
         TEST(datagrams_of_every_size_pass_whole),
         TEST(one_client_is_no_trouble_for_another),
-        TEST(a_burst_is_counted_and_leaks_nothing),
-        TEST(a_person_sees_every_line_told),
+        TEST(more_questions_than_there_are_descriptors),
+        TEST(a_question_without_an_answer_is_asked_again),
         TEST(only_the_answer_to_the_question_is_shown),
-        TEST(input_may_be_empty_or_fail),
-        TEST(a_name_with_several_addresses),
+        TEST(input_may_be_empty),
     };
 
     return play_tests("udp", tests, argc, argv);

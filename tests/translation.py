@@ -20,7 +20,8 @@ import sys
 import unicodedata
 from pathlib import Path
 
-from pages import FENCED, ROOT, anchors
+from names import anchors
+from pages import FENCED, ROOT
 
 CHINESE = ROOT / "docs/zh"
 GLOSSARY = CHINESE / "glossary.md"
@@ -38,8 +39,8 @@ def english_of(page):
     return ROOT / name if name == "README.md" else ROOT / "docs" / name
 
 
+# The sections of a page: heading, and text up to the next one.
 def sections(page):
-    """The sections of a page: heading, and text up to the next one."""
     text = page.read_text()
     starts = [found.start() for found in re.finditer(r"(?ms)^#+ |^```.*?^```", text)
               if found[0][0] == "#"]
@@ -47,22 +48,21 @@ def sections(page):
     return [text[start:end].partition("\n")[::2] for start, end in zip(starts, starts[1:])]
 
 
+# A section's text without its blocks, comments and the link to the other language.
 def prose(text):
-    """A section's text without its blocks, comments and the link to the other
-    language."""
     text = re.sub(r"(?s)<!--.*?-->|^\[(?:中文|English)[^\n]*", "", FENCED.sub("", text), flags=re.M)
     return "\n".join(line.strip() for line in text.split("\n") if line.strip())
 
 
+# Of a section's heading, prose and diagrams, however lines are wrapped.
 def digest(heading, text):
-    """Of a section's heading, prose and diagrams, however lines are wrapped."""
     drawn = "".join(code for language, code in FENCED.findall(text) if language == "text")
     words = " ".join(prose(f"{heading}\n{text}").split() + drawn.split())
     return hashlib.sha256(words.encode()).hexdigest()[:8]
 
 
+# Where a section's links lead: the English page, and the heading's place.
 def links(page, text):
-    """Where a section's links lead: the English page, and the heading's place."""
     for link in re.findall(r"\]\(([^)\s]*)\)", prose(text)):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
@@ -75,20 +75,20 @@ def links(page, text):
         yield link if link.startswith("http") else f"{target.relative_to(ROOT)} {place}"
 
 
+# For each row of a section's tables the number of cells, and the code in it.
 def tables(text):
-    """For each row of a section's tables the number of cells, and the code in it."""
     return [(len(re.findall(r"(?<!\\)\|", line)), sorted(re.findall("`[^`]+`", line)))
             for line in prose(text).split("\n") if line.startswith("|")]
 
 
+# The lines of a section's blocks; of a diagram only that there is one.
 def blocks(text):
-    """The lines of a section's blocks; of a diagram only that there is one."""
     return [line for language, code in FENCED.findall(text)
             for line in [language] + code.split("\n") * (language != "text")]
 
 
+# What is not in step in two pages.
 def compare(english, chinese):
-    """What is not in step in two pages."""
     here, there = sections(english), sections(chinese)
     levels = [[heading.partition(" ")[0] for heading, _ in page] for page in (here, there)]
     if levels[0] != levels[1]:
@@ -108,8 +108,8 @@ def compare(english, chinese):
                 yield f"{title}: {what}: {differ[0]!r} and {differ[1]!r}"
 
 
+# Marks and words that a Chinese page does not use.
 def check_style(page, avoided):
-    """Marks and words that a Chinese page does not use."""
     text = page.read_text()
     for line in prose(text).split("\n"):
         plain = re.sub("`[^`]*`", "`x`", re.sub(r"\]\([^)]*\)", "]", line))
@@ -124,8 +124,8 @@ def check_style(page, avoided):
                 yield f"wider than 80 columns: {line}"
 
 
+# Writes the present hash below a heading, or all; or marks it as behind.
 def mark(page, heading, behind):
-    """Writes the present hash below a heading, or all; or marks it as behind."""
     text = page.read_text()
     for (name, original), (title, body) in zip(sections(english_of(page)), sections(page)):
         if heading in (None, title.lstrip("# ")):

@@ -26,7 +26,7 @@
 
 enum {
     BUFFER_SIZE = 64 * 1024, /* a datagram is smaller: none is cut */
-    TRIES = 3,               /* how often a question is sent at most */
+    TRIES = 3,               /* how many times a question is sent at most */
     PATIENCE = 1,            /* seconds to wait after each */
 };
 
@@ -37,7 +37,6 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
     const struct timeval patience = {PATIENCE, 0};
     char server[ADDRESS_SIZE];
     ssize_t received = -1;
-    ssize_t sent = -1;
 
     /* socket: an endpoint of this family; it will get a port of its own. */
     int fd = socket(address->ai_family, SOCK_DGRAM, 0);
@@ -52,13 +51,15 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
 
     /* connect: sends nothing. It names the server, once and for all: the kernel
      * drops what comes from others; and a later call fails, with ECONNREFUSED,
-     * when nobody listens there. */
+     * if nobody listens there. */
     address_text(address->ai_addr, address->ai_addrlen, server);
     result = connect(fd, address->ai_addr, address->ai_addrlen);
     tell(result, "connect(%d, %s)", fd, server);
 
-    for (int try = 1; result == 0 && try <= TRIES; try++) {
+    /* The rest only if that worked. */
+    for (int turn = 1; result == 0 && turn <= TRIES; turn++) {
         /* sendto: the datagram goes as a whole, or not at all. */
+        ssize_t sent;
         do {
             sent = sendto(fd, question, size, 0, NULL, 0);
             tell_data(sent, question, "sendto", fd);
@@ -68,7 +69,7 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
 
         /* recvfrom: waits, and takes a whole datagram; or fails with EAGAIN
          * when PATIENCE is over. Any other result ends the loop. */
-        say("recvfrom(%d) waits for the answer, try %d of %d", fd, try, TRIES);
+        say("recvfrom(%d) waits for the answer, try %d of %d", fd, turn, TRIES);
         do {
             received = recvfrom(fd, answer, BUFFER_SIZE, 0, NULL, NULL);
             tell_data(received, answer, "recvfrom", fd);
@@ -85,11 +86,11 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
 
 /* Asks a question, at each address until one answers, and prints the answer.
  * Returns the address that did. */
-static const struct addrinfo *converse(const struct addrinfo *address,
-                                       const char *question, size_t size)
+static const struct addrinfo *ask_around(const struct addrinfo *address,
+                                         const char *question, size_t size)
 {
     static char answer[BUFFER_SIZE + 1]; /* and a newline */
-    ssize_t received = -1;
+    ssize_t received;
 
     while ((received = ask(address, question, size, answer)) == -1) {
         address = address->ai_next;
@@ -102,7 +103,7 @@ static const struct addrinfo *converse(const struct addrinfo *address,
     return address;
 }
 
-/* Asks each line of standard input, without its newline. */
+/* Sends each line of standard input as a question, without its newline. */
 static void ask_each_line(const struct addrinfo *address)
 {
     char *line = NULL;
@@ -114,7 +115,7 @@ static void ask_each_line(const struct addrinfo *address)
     while ((size = getline(&line, &capacity, stdin)) != -1 && !ferror(stdin)) {
         if (line[size - 1] == '\n')
             size--;
-        address = converse(address, line, (size_t)size);
+        address = ask_around(address, line, (size_t)size);
     }
     if (!feof(stdin))
         fail("read(%d)", STDIN_FILENO);
@@ -143,7 +144,7 @@ int main(int argc, char *argv[])
     if (strcmp(operands[2], "-") == 0)
         ask_each_line(list);
     else
-        (void)converse(list, operands[2], strlen(operands[2]));
+        (void)ask_around(list, operands[2], strlen(operands[2]));
 
     freeaddrinfo(list);
     return 0;

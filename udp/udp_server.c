@@ -61,7 +61,8 @@ int main(int argc, char *argv[])
     const char *operands[] = {"127.0.0.1", "12345", NULL};
     static char buffer[BUFFER_SIZE];
     long count = read_command_line(argc, argv, usage, operands, 3);
-    long answered = 0; /* datagrams; count of them are the end, 0: no end */
+    const char *reply = operands[2];
+    long answered = 0; /* datagrams so far */
 
     /* Without this, to write to a standard error that nobody reads any more
      * would end the program by SIGPIPE. */
@@ -75,34 +76,32 @@ int main(int argc, char *argv[])
 
     while (count == 0 || answered < count) {
         struct sockaddr_storage client;
-        socklen_t client_size = sizeof client;
-        char peer[ADDRESS_SIZE] = "";
+        struct sockaddr *address = (struct sockaddr *)&client;
+        socklen_t address_size = sizeof client;
+        char peer[ADDRESS_SIZE];
 
         /* recvfrom: waits for a datagram and takes all of it, and its
          * sender's address. 0 bytes are an empty datagram, not an end. */
         say("recvfrom(%d) waits for a datagram", fd);
-        ssize_t size = recvfrom(fd, buffer, sizeof buffer, 0,
-                                (struct sockaddr *)&client, &client_size);
+        ssize_t size =
+            recvfrom(fd, buffer, sizeof buffer, 0, address, &address_size);
         if (size == -1) {
             tell(size, "recvfrom(%d)", fd);
             (void)sleep(1); /* memory is short, perhaps for a while */
             continue;
         }
-        if (!quiet) /* else it would cost a tenth of the speed */
-            address_text((struct sockaddr *)&client, client_size, peer);
-        tell_datagram(size, buffer, "recvfrom", fd, peer);
+        tell_datagram(size, buffer, "recvfrom", fd,
+                      address_text(address, address_size, peer));
 
         /* sendto: the datagram goes as a whole, or not at all. Whether it
          * arrives is not known here: UDP does not say. A failure concerns
          * only this client. */
-        const char *answer = operands[2] == NULL ? buffer : operands[2];
-        size_t answer_size = answer == buffer ? (size_t)size : strlen(answer);
+        const char *answer = reply == NULL ? buffer : reply;
+        size_t answer_size = reply == NULL ? (size_t)size : strlen(reply);
         do {
-            size = sendto(fd, answer, answer_size, 0,
-                          (struct sockaddr *)&client, client_size);
-            if (size == -1)
-                address_text((struct sockaddr *)&client, client_size, peer);
-            tell_datagram(size, answer, "sendto", fd, peer);
+            size = sendto(fd, answer, answer_size, 0, address, address_size);
+            tell_datagram(size, answer, "sendto", fd,
+                          address_text(address, address_size, peer));
         } while (size == -1 && errno == EINTR);
         if (size != -1)
             answered++;

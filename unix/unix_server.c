@@ -22,12 +22,12 @@
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-/* Clients that may wait for accept; and that are served at once. */
-enum { BACKLOG = 128, CLIENTS_MAX = 256 };
+/* How many clients may wait for accept, and how many children may run. */
+enum { BACKLOG = 128, CHILDREN = 256 };
 
-/* bind found something at the path. Removes it if it is the socket file of a
- * server that has ended; else ends the program. */
-static void remove_left_over(const struct sockaddr_un *address)
+/* bind found something at the path. Removes it if it is stale, the socket file
+ * of a server that has ended; else ends the program. */
+static void remove_stale(const struct sockaddr_un *address)
 {
     struct stat file;
 
@@ -36,9 +36,9 @@ static void remove_left_over(const struct sockaddr_un *address)
         give_up_with("take another PATH: this one stays as it is");
     }
 
-    /* connect, with a socket of another type, is an attempt that no server
-     * notices: it fails with EPROTOTYPE if there is one, and with
-     * ECONNREFUSED if the file was left behind. */
+    /* connect, with a socket of another type, is an attempt that no stream
+     * server notices: it fails with EPROTOTYPE if there is one. It works if a
+     * datagram server is there. It fails with ECONNREFUSED if nobody is. */
     int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
     check(fd, "socket(AF_UNIX, SOCK_DGRAM)");
     int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
@@ -75,7 +75,7 @@ static int bind_to(const char *path)
     int result = bind(fd, (struct sockaddr *)&address, sizeof address);
     if (result == -1 && errno == EADDRINUSE) {
         tell(result, "bind(%d, %s)", fd, path);
-        remove_left_over(&address);
+        remove_stale(&address);
         result = bind(fd, (struct sockaddr *)&address, sizeof address);
     }
     check(result, "bind(%d, %s)", fd, path);
@@ -85,7 +85,7 @@ static int bind_to(const char *path)
 /* The child: answers one client until it has finished sending. */
 static void serve(int conn_fd, const char *reply)
 {
-    static char buffer[64 * 1024]; /* a larger one is no faster */
+    static char buffer[64 * 1024]; /* larger ones were no faster */
 
     for (;;) {
         /* read: takes what has arrived so far: part of a message, or several.
@@ -93,8 +93,9 @@ static void serve(int conn_fd, const char *reply)
         say("read(%d) waits for the client", conn_fd);
         ssize_t size = read(conn_fd, buffer, sizeof buffer);
         tell_data(size, buffer, "read", conn_fd);
+        /* EINTR: a signal handler ran first. Here is none; a copy may have. */
         if (size == -1 && errno == EINTR)
-            continue; /* a signal handler ran, if there is one: once more */
+            continue;
         if (size <= 0)
             return;
 
@@ -117,13 +118,13 @@ int main(int argc, char *argv[])
 {
     const char *operands[] = {"/tmp/unix_pair", NULL};
     long count = read_command_line(argc, argv, usage, operands, 2);
-    /* Clients so far, the last one is number `count` (0: there is no last
-     * one); and children that serve one now. */
-    long accepted = 0, running = 0;
+    const char *reply = operands[1];
+    long accepted = 0, ended = 0; /* clients; children that served one */
 
     /* Without this, a write to a client that has gone would end the program
      * by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGCHLD, SIG_DFL); /* if ignored, waitpid would not count */
 
     int listen_fd = bind_to(operands[0]);
 
@@ -140,7 +141,7 @@ int main(int argc, char *argv[])
         int conn_fd = accept(listen_fd, NULL, NULL);
         tell(conn_fd, "accept(%d)", listen_fd);
         if (conn_fd == -1) {
-            (void)sleep(1); /* no descriptor is free, perhaps for a while */
+            (void)sleep(1); /* perhaps no descriptor is free for a while */
             continue;
         }
 
@@ -153,31 +154,29 @@ int main(int argc, char *argv[])
         if (child == 0) {
             result = close(listen_fd);
             tell(result, "close(%d)", listen_fd);
-            serve(conn_fd, operands[1]);
-            /* close: behind its last answer the client reads end of file. */
+            serve(conn_fd, reply);
+            /* close: after the last answer the client reads end of file. */
             result = close(conn_fd);
             tell(result, "close(%d)", conn_fd);
-            _exit(0); /* without what exit() would do for the parent */
+            _exit(0); /* not exit(): what that cleans up is the parent's */
         }
-        if (child != -1) {
+        if (child != -1)
             accepted++;
-            running++;
-        }
         result = close(conn_fd);
         tell(result, "close(%d)", conn_fd);
 
         /* waitpid: collects children that have ended and are zombies until
-         * then; it waits for one only if too many are running. */
-        while (waitpid(-1, NULL, running < CLIENTS_MAX ? WNOHANG : 0) > 0)
-            running--;
+         * then. It waits only if too many are running. */
+        while (waitpid(-1, NULL, accepted - ended < CHILDREN ? WNOHANG : 0) > 0)
+            ended++;
     }
 
-    /* unlink: before close; after it the path may be another server's. */
+    /* unlink: before close; after close the path may be another server's. */
     result = unlink(operands[0]);
     check(result, "unlink(%s)", operands[0]);
     result = close(listen_fd);
     tell(result, "close(%d)", listen_fd);
-    while (running > 0 && waitpid(-1, NULL, 0) > 0)
-        running--;
+    while (ended < accepted && waitpid(-1, NULL, 0) > 0)
+        ended++;
     return 0;
 }

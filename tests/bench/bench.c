@@ -44,7 +44,6 @@ enum {
     MESSAGE_MAX = 1024 * 1024, /* bytes */
     PERIOD = 1048583,          /* bytes: the first prime above MESSAGE_MAX */
     CONNECTIONS_MAX = 256,     /* at a time */
-    PATIENCE = 60,             /* seconds; then SIGALRM ends what hangs */
 };
 
 static char buffer[BUFFER_SIZE];
@@ -223,7 +222,6 @@ static void prepare(void)
     for (size_t i = 0; i < PERIOD; i++)
         pattern[i] = (char)(rand() >> 7);
     memcpy(pattern + PERIOD, pattern, MESSAGE_MAX);
-    (void)alarm(PATIENCE);
 }
 
 /* The message of this number. */

@@ -11,7 +11,6 @@
 # BENCH_DOCS=docs   writes the table into docs/performance.md, too, between its
 #                   two marks, and the figure beside it
 # BENCH_CHECK=PAGE  fails unless the table in this page has the same rows
-import contextlib
 import datetime
 import itertools
 import os
@@ -27,6 +26,9 @@ from pathlib import Path
 from statistics import median
 from subprocess import PIPE
 
+sys.path.append(str(Path(__file__).absolute().parent.parent))
+from process import Process, limit
+
 STREAM, DATAGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
 QUICK = os.environ.get("BENCH_QUICK", "") not in ("", "0")
 KIB, MIB = 1024, 1024 * 1024
@@ -40,6 +42,9 @@ TRIPS, CONNECTIONS = (200, 32) if QUICK else (3000, 320)
 
 if len(sys.argv) not in (4, 5):
     sys.exit("usage: bench.py TOOL OUTPUT PROGRAMS [BESIDE]")
+if not hasattr(os, "sched_setaffinity"):
+    print("Skipped: the system can't keep programs on one processor (Linux can)")
+    sys.exit(77)
 if os.environ.get("BENCH_DOCS") and not shutil.which("gnuplot"):
     sys.exit("bench: BENCH_DOCS needs gnuplot (Debian: gnuplot-nox)")
 tool, output, *folders = [Path(path).absolute() for path in sys.argv[1:]]
@@ -47,21 +52,14 @@ programs = dict(zip(("ours", "beside"), folders))
 here = Path(__file__).absolute().parent
 rows = []
 
-# All that is started belongs to the guard's process group. However this
-# script ends, the guard meets end of file then; it removes the folder, and
-# kills the group. The path is short, as that of a socket has to be.
-scratch = tempfile.mkdtemp(prefix="bench.", dir="/tmp")
-guard = subprocess.Popen(
-    ["sh", "-c", 'read none; rm -rf "$0"; kill -KILL 0', scratch],
-    stdin=PIPE, preexec_fn=os.setpgrp)
-paths = (f"{scratch}/{number}" for number in itertools.count())
+# The path is short, as that of a socket has to be.
+scratch = tempfile.TemporaryDirectory(prefix="bench.", dir="/tmp")
+paths = (f"{scratch.name}/{number}" for number in itertools.count())
 fifo = next(paths)
 
 
 def start(*command, **streams):
-    return subprocess.Popen(
-        list(map(str, command)), text=True,
-        preexec_fn=lambda: os.setpgid(0, guard.pid), **streams)
+    return Process(list(map(str, command)), text=True, **streams)
 
 
 # A place is a path, or 127.0.0.1 and a port. This one is for a new server.
@@ -89,12 +87,12 @@ def start_server(*command):
     log = next(paths)
     with open(log, "w") as said:
         start(*command, stderr=said)
-    for _ in range(10000):
-        if ready := re.search(r"ready on (\S+)\n", Path(log).read_text()):
-            host, _, port = ready[1].partition(":")
-            return (host, int(port)) if port else host
+    limit(20)
+    while not (ready := re.search(r"ready on (\S+)\n", Path(log).read_text())):
         time.sleep(0.002)
-    sys.exit(f"{command} is not ready: {Path(log).read_text()}")
+    limit(0)
+    host, _, port = ready[1].partition(":")
+    return (host, int(port)) if port else host
 
 
 # Starts another one, on a socket that is bound already; returns its place.
@@ -123,9 +121,11 @@ def run(*task, **streams):
     process = start(tool, *task, stderr=PIPE, **streams)
     for stream in streams.values():
         stream.close()
+    limit(60)
     said = process.communicate()[1]
+    limit(0)
     if process.returncode != 0:
-        sys.exit(f"{task}: {said.strip() or 'it hangs'}")
+        sys.exit(f"{task}: {said.strip()}")
     return float(said)
 
 
@@ -340,9 +340,9 @@ def draw(figure):
                 size = SIZES[row["label"][len(pair) + 2:]]
                 lines.append(f"{size} {median(row['values']['ours'])} "
                              f"{median(row['values']['bare loop'])}")
-    Path(scratch, "data").write_text("\n".join(lines) + "\n")
+    Path(scratch.name, "data").write_text("\n".join(lines) + "\n")
     subprocess.run(["gnuplot", "-c", here / "throughput.gnuplot",
-                    f"{scratch}/data", figure], check=True)
+                    f"{scratch.name}/data", figure], check=True)
 
 
 # Replaces what is between the marks of the page.
@@ -373,10 +373,4 @@ def main():
             sys.exit(f"bench: the rows of {page} are others")
 
 
-try:
-    main()
-finally:
-    guard.communicate()
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.wait()
+main()

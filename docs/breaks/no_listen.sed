@@ -1,0 +1,3 @@
+# tcp/tcp_server.c
+s/ listen(listen_fd, BACKLOG);/ 0;/
+/check(result, "listen(/d

@@ -1,0 +1,5 @@
+# tcp/tcp_server.c
+/const int on = 1;/d
+/ = setsockopt(/d
+/"setsockopt(/d
+s/  result = bind(/  int result = bind(/

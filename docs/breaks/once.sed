@@ -1,0 +1,3 @@
+# fifo/fifo_writer.c
+s/next += written;/break;/
+/size -= (size_t)written;/d

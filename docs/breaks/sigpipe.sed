@@ -1,0 +1,2 @@
+# fifo/fifo_writer.c
+/signal(SIGPIPE, SIG_IGN)/d

@@ -1,0 +1,3 @@
+# unix/unix_server.c
+/int result = bind(/i\
+    (void)unlink(path);
