@@ -11,13 +11,19 @@ import tempfile
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 OPTIONS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
     --disable-background-networking --disable-component-update --disable-sync
-    --remote-debugging-pipe""".split()
+""".split()
 DEADLINE = 60  # seconds for an answer: it hangs
 
 
 def find():
     """The path of a browser, or None."""
     return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+# What a page has become when its scripts have run.
+def dump(address):
+    return subprocess.run([find(), *OPTIONS, "--dump-dom", address], check=True, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
 
 
 class Browser:
@@ -34,7 +40,7 @@ class Browser:
             os.dup2(ends[0], 3)
             os.dup2(ends[1], 4)
         self.process = subprocess.Popen(
-            [find(), *OPTIONS, "--user-data-dir=" + self.folder, "about:blank"],
+            [find(), *OPTIONS, "--remote-debugging-pipe", "--user-data-dir=" + self.folder, "about:blank"],
             preexec_fn=place_pipes, close_fds=False,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(pipes[0][0])
