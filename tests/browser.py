@@ -1,107 +1,83 @@
 # browser.py - a Chromium without a window, driven by its DevTools protocol.
-import base64
-import contextlib
 import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 OPTIONS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
-    --disable-background-networking --disable-component-update --disable-sync
-""".split()
-DEADLINE = 60  # seconds for an answer: it hangs
+    --disable-background-networking --disable-component-update --disable-sync""".split()
+DEADLINE = 60  # seconds for an answer: only a hang takes so long
 
 
+# The path of a browser, or None.
 def find():
-    """The path of a browser, or None."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-# What a page has become when its scripts have run.
+# What a page is when its scripts have run.
 def dump(address):
     return subprocess.run([find(), *OPTIONS, "--dump-dom", address], check=True, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
 
 
+# A browser with one page. What it reports, such as requests and errors, is in events.
 class Browser:
-    """A page in a browser of its own. What it reports, such as a request or an error,
-    is in events."""
-
     def __init__(self):
-        self.folder = tempfile.mkdtemp()
-        pipes = [os.pipe(), os.pipe()]  # commands; answers
-        self.commands, self.answers = pipes[0][1], pipes[1][0]
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        (read_end, self.commands), (self.answers, write_end) = os.pipe(), os.pipe()
+        # It reads descriptor 3, and writes 4.
+        words = ["sh", "-c", f'exec 3<&{read_end} 4>&{write_end}; exec "$@"', "sh", find(), *OPTIONS,
+                 "--remote-debugging-pipe", f"--user-data-dir={self.folder.name}"]
+        self.program = subprocess.Popen(words, pass_fds=[read_end, write_end],
+                                        start_new_session=True, stderr=subprocess.DEVNULL)
+        self.events, self.text, self.session, self.opened = [], b"", {}, 0
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        session = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = {"sessionId": session["sessionId"]}
 
-        def place_pipes():  # the browser reads 3 and writes 4
-            ends = [os.dup(pipes[0][0]), os.dup(pipes[1][1])]
-            os.dup2(ends[0], 3)
-            os.dup2(ends[1], 4)
-        self.process = subprocess.Popen(
-            [find(), *OPTIONS, "--remote-debugging-pipe", "--user-data-dir=" + self.folder, "about:blank"],
-            preexec_fn=place_pipes, close_fds=False,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(pipes[0][0])
-        os.close(pipes[1][1])
-        self.events, self.buffer, self.number, self.session = [], b"", 0, None
-        target = self.call("Target.getTargets")["targetInfos"]
-        page = next(one["targetId"] for one in target if one["type"] == "page")
-        self.session = self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
-
+    # Receives a message, as far as the deadline allows.
     def receive(self):
-        while b"\0" not in self.buffer:
+        while b"\0" not in self.text:
             if not select.select([self.answers], [], [], DEADLINE)[0]:
                 raise TimeoutError("the browser does not answer")
-            data = os.read(self.answers, 1 << 20)
-            if not data:
-                raise EOFError("the browser has ended")
-            self.buffer += data
-        message, _, self.buffer = self.buffer.partition(b"\0")
+            self.text += os.read(self.answers, 1 << 20)
+        message, _, self.text = self.text.partition(b"\0")
         return json.loads(message)
 
+    # Calls a method of the protocol, and returns its result.
     def call(self, method, **parameters):
-        """Calls a method of the protocol, and returns its result."""
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": parameters}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.commands, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self.receive()
-            if answer.get("id") == self.number:
-                if "error" in answer:
-                    raise RuntimeError(f"{method}: {answer['error']}")
-                return answer["result"]
+        os.write(self.commands, json.dumps({"id": 1, "method": method, "params": parameters,
+                                            **self.session}).encode() + b"\0")
+        while "id" not in (answer := self.receive()):
             self.events.append(answer)
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']}")
+        return answer["result"]
 
-    def wait_for(self, event):
-        """Receives until an event of this name has come."""
-        while not any(one.get("method") == event for one in self.events):
+    # Opens a file, anew each time, and waits until it has been loaded.
+    def open(self, path, place=""):
+        self.events.clear()
+        self.opened += 1
+        self.call("Page.navigate", url=f"file://{path}?{self.opened}#{place}")
+        while not any(one["method"] == "Page.loadEventFired" for one in self.events):
             self.events.append(self.receive())
 
+    # The value of an expression in the page.
     def run(self, script):
-        """The value of an expression in the page."""
         result = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         if "exceptionDetails" in result:
             raise RuntimeError(f"{script}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
     def press(self, key):
-        text = {"text": key} if len(key) == 1 else {}
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, **text)
-
-    def picture(self, path, width, height):
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
-                  deviceScaleFactor=1, mobile=False)
-        data = self.call("Page.captureScreenshot")["data"]
-        path.write_bytes(base64.b64decode(data))
+            self.call("Input.dispatchKeyEvent", type=kind, key=key)
 
     def close(self):
-        with contextlib.suppress(EOFError, BrokenPipeError):
-            self.session = None
-            self.call("Browser.close")
-        self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        os.killpg(self.program.pid, signal.SIGKILL)
+        self.program.wait()
+        self.folder.cleanup()
