@@ -161,10 +161,6 @@ scene 'The client first: nobody listens there. A hint says what to do.'
 start 'build/tcp_client 127.0.0.1 1'
 finish 1
 
-scene 'The same with UDP: the kernel says that nobody wants the datagram.'
-start 'build/udp_client 127.0.0.1 1'
-finish 1
-
 scene 'The path is taken: by something that is no socket. It stays as it is.'
 start 'build/unix_server README.md'
 finish 1

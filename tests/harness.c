@@ -515,6 +515,7 @@ void prepare_tests(int argc, char *argv[])
     setenv("PATH", formatted("%s:%s", path, getenv("PATH")), 1);
     if (filter != NULL)
         cmocka_set_test_filter(filter);
+    setenv("LC_ALL", "C", 1); /* and yet UTF-8 is seen as it is */
     signal(SIGPIPE, SIG_IGN); /* a program may end before it has read all */
 }
 

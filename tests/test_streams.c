@@ -266,7 +266,7 @@ static void perform(const char *deeds, int fd, struct program *program)
             close(fd);
 }
 
-#define CLOSED "*: the server closed before *"
+#define CLOSED "*: hint: look at the server: it ended *"
 
 /* The input stays open until the client has ended by itself. It ends its child,
  * too, though both ignore signals that the user's shell ignored. */
@@ -348,9 +348,9 @@ SCENE(strange_clients)
  * none to wait for. */
 SCENE(children_of_a_shell_are_not_waited_for)
 {
-    struct program *server = start(
-        "sh -c 'mkfifo p && { cat p >&- 2>&- & exec %s_server -n 1 %s; }'",
-        pair->name, pair->place);
+    struct program *server = start("sh -c 'mkfifo p && { cat p >/dev/null 2>&1 "
+                                   "& exec %s_server -n 1 %s; }'",
+                                   pair->name, pair->place);
 
     meet_at(address_of(server));
     expect_echo();

@@ -72,6 +72,19 @@ SCENE(each_address_of_a_name_is_tried)
     run("umount /etc/hosts && rm names");
 }
 
+SCENE(an_address_may_need_its_interface)
+{
+    if (!has_ipv6())
+        skip();
+    run("ip address add fe80::1/64 dev lo nodad");
+    struct program *server = start("udp_server -n 1 fe80::1%%lo 0");
+    struct program *client =
+        start("udp_client fe80::1%%lo %s", port_of(server));
+    expect_status(client, 0);
+    expect_lines(client, "*: connect(3, [fe80::1%lo]:*) = 0");
+    expect_status(server, 0);
+}
+
 /* As root without these rights. */
 #define NO_ACCESS "setpriv --bounding-set -dac_override,-dac_read_search "
 #define NO_PORTS  "setpriv --bounding-set -net_bind_service "
@@ -123,12 +136,15 @@ SCENE(what_is_in_the_way_is_told_and_a_hint_says_what_to_do)
         {":", "tcp_server -q 224.0.0.1 0", "*224.0.0.1*\n*: hint: *\n"},
         {":", "udp_server -q 255.255.255.255 0", "*255.255*\n*: hint: *\n"},
         {":", "tcp_server -q 255.255.255.255 0", "*255.255*\n*: hint: *\n"},
+        {":", "udp_server -q ff02::1%lo 0",
+         "*[ff02::1*\n*: hint: *\n"}, /* last */
     };
+    size_t count = LENGTH(rows) - (has_ipv6() ? 0 : 1);
 
     setenv("LEAVE",
            "{ unix_server -q d/x & until [ -S d/x ]; do :; done; kill -9 $!; }",
            1);
-    for (size_t i = 0; i < LENGTH(rows); i++) {
+    for (size_t i = 0; i < count; i++) {
         run(formatted("mkdir d && eval \"%s\" && ls -liR d >before",
                       rows[i].before));
         struct program *program = start("%s", rows[i].command);
@@ -185,6 +201,7 @@ int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(each_address_of_a_name_is_tried),
+        TEST(an_address_may_need_its_interface),
         TEST(what_is_in_the_way_is_told_and_a_hint_says_what_to_do),
         TEST(no_port_is_free),
         TEST(input_that_does_not_block_fails),

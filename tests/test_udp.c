@@ -133,7 +133,8 @@ SCENE(one_client_is_no_trouble_for_another)
 SCENE(more_questions_than_there_are_descriptors)
 {
     char *lines = formatted("%0400d", 0);
-    struct program *server = start("udp_server -n 200 127.0.0.1 0");
+    struct program *server =
+        start("sh -c 'ulimit -n 64; exec udp_server -n 200 127.0.0.1 0'");
     struct program *client =
         start("sh -c 'ulimit -n 64; exec udp_client 127.0.0.1 %s -'",
               port_of(server));
