@@ -74,8 +74,7 @@ class Browser:
         return result["result"].get("value")
 
     def press(self, key):
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key)
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key)
 
     def close(self):
         os.killpg(self.program.pid, signal.SIGKILL)

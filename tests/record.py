@@ -76,7 +76,7 @@ class Recording:
                    for path in Path(folder).rglob("*.[ch]")}
         self.stepper, self.wire = Stepper(folder, sources), Wire()
         self.stepper.hidden = "%s:%d" % Wire.MARK
-        self.rows, self.states, self.queue, self.ports = [], [[]], [], 0
+        self.rows, self.states, self.order, self.ports = [], [[]], [], 0
 
     # Does a line of a script.
     def act(self, action):
@@ -99,34 +99,31 @@ class Recording:
         for one in self.stepper.living():
             if one.held == "door":
                 self.stepper.resume(one.pid)
-        segments = []
-        while not segments and all(map(self.stepper.is_blocked, self.stepper.living())):
+        rows = []
+        while not rows and all(map(self.stepper.is_blocked, self.stepper.living())):
             self.stepper.pump()
-            segments = self.segments()
-        self.add(segments)
+            rows = self.segments()
+        self.add(rows)
         self.settle()
 
-    # As on one processor: who has been ready longest goes on until it waits. A new child
-    # comes first.
+    # As on one processor: each goes on until it waits, then the one that has not for longest.
+    # A new one comes first.
     def settle(self):
         while True:
-            ready = [one for one in self.stepper.living()
-                     if one.held != "suspended" and not self.stepper.is_blocked(one)]
-            new = [one for one in ready if one not in self.queue]
-            self.queue = [one for one in self.queue if one in ready] + new
-            self.queue.sort(key=lambda one: one.call != "fork" or one not in new)
-            if not self.queue:
+            living = self.stepper.living()
+            self.order = [one for one in living if one not in self.order] + self.order
+            ready = [one for one in self.order if one in living and one.held != "suspended"
+                     and not self.stepper.is_blocked(one)]
+            if not ready:
                 return
-            chosen = self.queue.pop(0)
-            if not self.go(chosen):
-                self.queue.insert(0, chosen)
+            yields = self.go(ready[0])
+            self.order.remove(ready[0])
+            self.order.insert(len(self.order) if yields else 0, ready[0])
 
     # The numbers that the kernel gives next shall be the same in each recording.
     def pin(self):
-        last = max([300, *self.stepper.processes])
-        Path("/proc/sys/kernel/ns_last_pid").write_text(str(last))
-        port = 40312 + 2 * self.ports
-        Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(f"{port} {port}")
+        last, port = max([300, *self.stepper.processes]), 40312 + 2 * self.ports
+        run("sysctl", f"kernel.ns_last_pid={last}", f"net.ipv4.ip_local_port_range={port} {port}")
 
     # Lets a process go on to its next line. Returns whether it is the others' turn.
     def go(self, one):
@@ -196,13 +193,6 @@ class Recording:
         blocked = self.stepper.is_blocked(one)
         return f"waits {one.call or one.waits or one.doing}" if blocked else "ready"
 
-    def result(self):
-        programs = [one for one in self.stepper.processes.values() if one.source]
-        return {"rows": self.rows, "states": self.states,
-                "processes": [[one.pid, one.label(), self.stepper.terminals.index(one.terminal),
-                               one.source] for one in programs],
-                "sources": {one.source: self.stepper.sources[one.source] for one in programs}}
-
 
 # Records a scene, in namespaces of its own, and prints it as JSON.
 def play(name, folder):
@@ -210,9 +200,15 @@ def play(name, folder):
     for command in SETTINGS:
         run(*command.split())
     recording = Recording(folder)
+    stepper = recording.stepper
     for action in words[name]["script"].strip().split("\n"):
         recording.act(action)
-    print(json.dumps(recording.result()))
+    programs = [one for one in stepper.processes.values() if one.source]
+    print(json.dumps({
+        "rows": recording.rows, "states": recording.states,
+        "processes": [[one.pid, one.label(), stepper.terminals.index(one.terminal), one.source]
+                      for one in programs],
+        "sources": {one.source: stepper.sources[one.source] for one in programs}}))
 
 
 # A copy of the project, each program beside its source and in build/; and the server of
@@ -269,7 +265,7 @@ def read(page):
 
 
 def main():
-    missing = [one for one in ("cc", "addr2line", "tcpdump", "ss", "nft", "unshare")
+    missing = [one for one in ("cc", "addr2line", "tcpdump", "ss", "nft", "unshare", "pkill")
                if not process.is_here(one)] + ([] if browser.find() else ["chromium"])
     if missing or subprocess.run([*SPACES, "ip", "link"], capture_output=True).returncode:
         print("Skipped, for want of", ", ".join(missing) or "root's rights")
