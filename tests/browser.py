@@ -1,16 +1,15 @@
 # browser.py - a Chromium without a window, driven by its DevTools protocol.
 import json
 import os
-import select
 import shutil
-import signal
 import subprocess
 import tempfile
+
+from process import Process
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 OPTIONS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
     --disable-background-networking --disable-component-update --disable-sync""".split()
-DEADLINE = 60  # seconds for an answer: only a hang takes so long
 
 
 # The path of a browser, or None.
@@ -30,20 +29,18 @@ class Browser:
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         (read_end, self.commands), (self.answers, write_end) = os.pipe(), os.pipe()
         # It reads descriptor 3, and writes 4.
-        words = ["sh", "-c", f'exec 3<&{read_end} 4>&{write_end}; exec "$@"', "sh", find(), *OPTIONS,
-                 "--remote-debugging-pipe", f"--user-data-dir={self.folder.name}"]
-        self.program = subprocess.Popen(words, pass_fds=[read_end, write_end],
-                                        start_new_session=True, stderr=subprocess.DEVNULL)
+        self.program = Process(
+            ["sh", "-c", f'exec 3<&{read_end} 4>&{write_end}; exec "$@"', "sh", find(), *OPTIONS,
+             "--remote-debugging-pipe", f"--user-data-dir={self.folder.name}"],
+            pass_fds=[read_end, write_end], stderr=subprocess.DEVNULL)
         self.events, self.text, self.session, self.opened = [], b"", {}, 0
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self.session = {"sessionId": session["sessionId"]}
 
-    # Receives a message, as far as the deadline allows.
+    # Receives a message.
     def receive(self):
         while b"\0" not in self.text:
-            if not select.select([self.answers], [], [], DEADLINE)[0]:
-                raise TimeoutError("the browser does not answer")
             self.text += os.read(self.answers, 1 << 20)
         message, _, self.text = self.text.partition(b"\0")
         return json.loads(message)
@@ -54,8 +51,6 @@ class Browser:
                                             **self.session}).encode() + b"\0")
         while "id" not in (answer := self.receive()):
             self.events.append(answer)
-        if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]
 
     # Opens a file, anew each time, and waits until it has been loaded.
@@ -66,17 +61,10 @@ class Browser:
         while not any(one["method"] == "Page.loadEventFired" for one in self.events):
             self.events.append(self.receive())
 
-    # The value of an expression in the page.
+    # The value of a script in the page.
     def run(self, script):
-        result = self.call("Runtime.evaluate", expression=script, returnByValue=True)
-        if "exceptionDetails" in result:
-            raise RuntimeError(f"{script}: {result['exceptionDetails']}")
-        return result["result"].get("value")
+        return self.call("Runtime.evaluate", expression=f"{{{script}}}",
+                         returnByValue=True)["result"].get("value")
 
     def press(self, key):
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key)
-
-    def close(self):
-        os.killpg(self.program.pid, signal.SIGKILL)
-        self.program.wait()
-        self.folder.cleanup()

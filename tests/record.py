@@ -187,11 +187,11 @@ class Recording:
                              for one in self.stepper.living()}
             self.rows.append(row)
 
+    # Whether a process can go on, or in which call it waits.
     def status(self, one):
-        if one.held == "suspended":
-            return "suspended"
-        blocked = self.stepper.is_blocked(one)
-        return f"waits {one.call or one.waits or one.doing}" if blocked else "ready"
+        waits = f"waits {one.call or one.waits or one.doing}"
+        return "suspended" if one.held == "suspended" else (
+            waits if self.stepper.is_blocked(one) else "ready")
 
 
 # Records a scene, in namespaces of its own, and prints it as JSON.

@@ -16,37 +16,15 @@ import re
 import sys
 from pathlib import Path
 
+import process
 from browser import Browser, find
 from names import anchors
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+DEADLINE = 110  # seconds for all: only a hang takes so long
 SIZE_MAX = 400 * 1024  # bytes of a page
 ERRORS = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
-STEP = "document.querySelectorAll('.shown tr:not([hidden]) th[scope=row]').length"
-# What is shown at a step. An arrow is seen by where its head is.
-SHOWN = """(() => {
-  const all = (what, get, from = document) => [...from.querySelectorAll(what)].map(get);
-  const text = one => one.textContent;
-  return {
-    rows: all('.shown tbody tr:not([hidden])', row => all('td:not(.says)', text, row)),
-    now: all('.shown .now[aria-current=step] th', text), place: location.hash,
-    arrows: all('.shown .now .arrow', one => [text(one), getComputedStyle(one, '::after').right < '0']),
-    code: all('.proc', one => [text(one.querySelector('h3')), ...all('.here', text, one)]),
-    kernel: all('#kernel tbody tr:not(.gone)', text), caption: text(document.querySelector('#caption')),
-    fits: Math.max(...all('#kernel, #code', one => one.getBoundingClientRect().bottom)) <= innerHeight };
-})()"""
-# The texts that are hard to read: less than 4.5 to 1 against what is behind them (WCAG 2.1).
-PALE = """(() => {
-  const parts = color => color.match(/[\\d.]+/g).map(Number);
-  const light = color => parts(color).slice(0, 3).map(one => one / 255)
-    .map(one => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, one, place) => sum + one * [0.2126, 0.7152, 0.0722][place], 0.05);
-  const behind = one => parts(getComputedStyle(one).backgroundColor)[3] === 0
-    ? behind(one.parentElement) : getComputedStyle(one).backgroundColor;
-  const contrast = (one, other) => Math.max(one / other, other / one);
-  return [...document.querySelectorAll('body *')].filter(one => one.offsetParent && one.innerText
-    && contrast(light(getComputedStyle(one).color), light(behind(one))) < 4.5).map(one => one.outerHTML);
-})()"""
+CHECKS = (DOCS.parent / "tests/replay_checks.js").read_text()
 
 
 def same(what, is_now, should_be):
@@ -83,19 +61,19 @@ def check_scene(browser, page, data, number, rows):
     browser.press(str((number + 1) % 10))
     browser.press("Home")
     for step in range(1, len(rows) + 1):
-        check_step(browser.run(SHOWN), data, scene, step, [cells for _, cells in rows])
+        check_step(browser.run(CHECKS + "shown()"), data, scene, step, [cells for _, cells in rows])
         browser.press("PageDown" if step % 2 else "ArrowRight")
     for step in range(len(rows) - 1, 0, -1):
         browser.press("PageUp" if step % 2 else "ArrowLeft")
-        same(f"{scene['id']}: a step back", browser.run(STEP), step)
+        same(f"{scene['id']}: a step back", browser.run(CHECKS + "step()"), step)
     browser.press("End")
-    same(f"{scene['id']}: End", browser.run(STEP), len(rows))
+    same(f"{scene['id']}: End", browser.run(CHECKS + "step()"), len(rows))
     browser.open(page, rows[4][0])
-    same(f"the address {rows[4][0]}", browser.run(STEP), 5)
+    same(f"the address {rows[4][0]}", browser.run(CHECKS + "step()"), 5)
     browser.run("document.getElementById('guess').click()")
     for wanted in (5, 6):
         browser.press("ArrowRight")
-        same(f"{scene['id']}: guess first", browser.run(STEP), wanted)
+        same(f"{scene['id']}: guess first", browser.run(CHECKS + "step()"), wanted)
     same("what the browser reports", [one for one in browser.events if one["method"] in ERRORS
          or "request" in one["params"] and f"file://{page}?" not in str(one["params"])], [])
 
@@ -109,13 +87,12 @@ def check_everybody(browser, page, total):
     for scheme in ("dark", "light"):
         browser.call("Emulation.setEmulatedMedia",
                      features=[{"name": "prefers-color-scheme", "value": scheme}])
-        same(f"pale text, {scheme}", browser.run(PALE), [])
+        same(f"pale text, {scheme}", browser.run(CHECKS + "pale()"), [])
     paper = base64.b64decode(browser.call("Page.printToPDF")["data"])
     same("all steps on paper", len(re.findall(rb"/Type\s*/Page\b", paper)) > total // 50, True)
     browser.call("Emulation.setScriptExecutionDisabled", value=True)
     browser.open(page)
-    same("all steps without JavaScript", browser.run(
-        "[...document.querySelectorAll('tbody tr')].filter(one => one.offsetHeight).length"), total)
+    same("all steps without JavaScript", browser.run(CHECKS + "steps()"), total)
     browser.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
@@ -150,14 +127,12 @@ def main():
     for path in [DOCS.parent / "README.md", *DOCS.glob("**/*.md")]:
         for page, moment in re.findall(r"\(([\w./]*replay\.html)#([^)]+)\)", path.read_text()):
             same(f"{path}: {moment}", f'id="{moment}"' in (path.parent / page).read_text(), True)
+    process.limit(DEADLINE)
     browser = Browser()
-    try:
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            browser.call(f"{domain}.enable")
-        for page in (DOCS / "replay.html", DOCS / "zh/replay.html"):
-            check_page(browser, page, Path(sys.argv[1]))
-    finally:
-        browser.close()
+    for domain in ("Page", "Runtime", "Log", "Network"):
+        browser.call(f"{domain}.enable")
+    for page in (DOCS / "replay.html", DOCS / "zh/replay.html"):
+        check_page(browser, page, Path(sys.argv[1]))
     return 0
 
 
