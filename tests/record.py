@@ -11,14 +11,10 @@
 #
 # Exit status: 0; 1 if something differs; 77 if a tool or a right is missing,
 # which is a failure if the environment has REPLAY_REQUIRED.
-import concurrent.futures
 import configparser
-import itertools
 import json
 import os
 import re
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -33,10 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = "cc -std=c11 -D_POSIX_C_SOURCE=200809L -O0 -g -no-pie".split()
 SPACES = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
 # A kernel shall not send again because a program was made to stand still.
-SETTINGS = ("ip link set lo up", "mount -t tmpfs tmpfs /tmp",
-            "ip route change table local local 127.0.0.1 dev lo rto_min 3s")
+SETTINGS = """ip link set lo up; mount -t tmpfs tmpfs /tmp
+    ip route change table local local 127.0.0.1 dev lo rto_min 3s"""
 STUDENT = 1000  # the user who types
-DEADLINE = 60  # seconds for a scene: only a hang takes so long
 
 words = configparser.ConfigParser(interpolation=None, delimiters=["=>"], comment_prefixes=["#"])
 words.optionxform = str
@@ -55,17 +50,13 @@ class Wire:
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.tool.read_until("listening on")
 
-    # Returns what came since the last time: pairs of a line of tcpdump, and the bytes.
+    # Returns what came since the last time: texts of tcpdump, each with its bytes.
     def take(self):
         self.socket.sendto(b"", self.MARK)
-        found = [["", b""]]
-        while "127.0.0.1.1 > 127.0.0.1.1:" not in found[-1][0] or len(found[-1][1]) < 28:
-            line = self.tool.stdout.readline()
-            if line.startswith("\t"):
-                found[-1][1] += bytes.fromhex(line.split(":")[1])
-            else:
-                found.append([line.strip(), b""])
-        return found[1:-1]
+        text = ""
+        while not re.search(r"127.0.0.1.1 > 127.0.0.1.1:.*(\n.*){2}\n", text):
+            text += self.tool.stdout.readline()
+        return text.split("IP ")[1:-1]
 
 
 # The rows of a scene. Each has an event, which says what happened: what was typed, the
@@ -75,8 +66,7 @@ class Recording:
         sources = {str(path.relative_to(folder)): path.read_text().rstrip().split("\n")
                    for path in Path(folder).rglob("*.[ch]")}
         self.stepper, self.wire = Stepper(folder, sources), Wire()
-        self.stepper.hidden = "%s:%d" % Wire.MARK
-        self.rows, self.states, self.order, self.ports = [], [[]], [], 0
+        self.rows, self.states, self.order = [], [[]], []
 
     # Does a line of a script.
     def act(self, action):
@@ -86,12 +76,10 @@ class Recording:
             return self.let_time_pass()
         while len(terminals) < int(place[0]):
             self.stepper.open_terminal(0 if place.endswith("#") and len(terminals) == 2 else STUDENT)
-        before = len(self.stepper.processes)
         self.pin()
         self.stepper.type(terminals[int(place[0]) - 1], text)
-        new = [one.label() for one in [*self.stepper.processes.values()][before:] if one.source]
-        self.add([self.row("typed", terminals[int(place[0]) - 1], f"types {text}" + (
-            f" and starts {', '.join(new)}" if new else "")), *self.ends(), *self.segments()])
+        typed = self.row("typed", terminals[int(place[0]) - 1], f"types {text}")
+        self.add(typed, *self.ends(), *self.segments())
         return self.settle()
 
     # Until somebody has waited for long enough, or a kernel has sent again.
@@ -103,7 +91,7 @@ class Recording:
         while not rows and all(map(self.stepper.is_blocked, self.stepper.living())):
             self.stepper.pump()
             rows = self.segments()
-        self.add(rows)
+        self.add(*rows)
         self.settle()
 
     # As on one processor: each goes on until it waits, then the one that has not for longest.
@@ -122,7 +110,8 @@ class Recording:
 
     # The numbers that the kernel gives next shall be the same in each recording.
     def pin(self):
-        last, port = max([300, *self.stepper.processes]), 40312 + 2 * self.ports
+        last = max([300, *self.stepper.processes])
+        port = 40312 + 2 * str(self.rows).count("socket(AF_")
         run("sysctl", f"kernel.ns_last_pid={last}", f"net.ipv4.ip_local_port_range={port} {port}")
 
     # Lets a process go on to its next line. Returns whether it is the others' turn.
@@ -133,7 +122,6 @@ class Recording:
             self.stepper.turn(one)
         while one.held == "call":
             calls += 1
-            self.ports += one.call == "socket"
             segments += self.segments(one)
             self.stepper.turn(one)
         told = one.held == "line" and one.call
@@ -148,35 +136,30 @@ class Recording:
             own = [self.row("inside", one.terminal, f"inside {one.call or one.doing}", one)]
         segments += self.segments(one)
         # A call that waits is told when it is over, after what it sent.
-        is_over = awaited and told and calls < 2
-        self.add(segments + own if is_over else own + segments)
-        self.add(self.ends())
+        self.add(*(segments + own if awaited and told and calls < 2 else own + segments))
+        self.add(*self.ends())
         return bool(one.waits) or told == "connect"
 
     def row(self, kind, terminal, event="", one=None, **more):
         text = terminal.take() if terminal else ""
-        return {"kind": kind, "event": event or text, "text": text, "process": one and one.pid,
-                "terminal": terminal and self.stepper.terminals.index(terminal),
-                **more}
+        place = terminal and self.stepper.terminals.index(terminal)
+        return {"kind": kind, "event": event or text, "text": text, "terminal": place,
+                "process": one and one.pid, **more}
 
     # Rows for what crossed the wire, the first of it for this process.
     def segments(self, one=None):
-        return [self.row("segment", None, text, None, bytes=data.hex(), sender=one and one.pid)
-                for text, data in self.wire.take()]
+        return [self.row("segment", None, text, None, sender=one and one.pid)
+                for text in self.wire.take()]
 
     # Rows for the processes that have ended since the last time.
     def ends(self):
-        ended = [one for one in self.stepper.processes.values()
-                 if one.source and one.status is not None]
-        for one in ended:
-            how = (signal.Signals(os.WTERMSIG(one.status)).name if os.WIFSIGNALED(one.status)
-                   else os.WEXITSTATUS(one.status))
-            one.status = None
-            yield self.row("end", one.terminal, f"{one.label()}: ends {how}", one)
+        for one in self.stepper.processes.values():
+            if one.source and one.status is not None:
+                yield self.row("end", one.terminal, f"{one.label()}: ends {one.status}", one)
+                one.status = None
 
     # Adds rows. What the system holds was seen after the last segment, or the last row.
-    def add(self, rows):
-        rows = list(rows)
+    def add(self, *rows):
         seen = max([i for i, row in enumerate(rows) if row["kind"] == "segment"]
                    or [len(rows) - 1])
         for i, row in enumerate(rows):
@@ -196,9 +179,8 @@ class Recording:
 
 # Records a scene, in namespaces of its own, and prints it as JSON.
 def play(name, folder):
-    process.limit(DEADLINE)
-    for command in SETTINGS:
-        run(*command.split())
+    process.limit(60)  # only a hang takes so long
+    run("sh", "-ec", SETTINGS)
     recording = Recording(folder)
     stepper = recording.stepper
     for action in words[name]["script"].strip().split("\n"):
@@ -214,10 +196,8 @@ def play(name, folder):
 # A copy of the project, each program beside its source and in build/; and the server of
 # the exercise that forgets close.
 def build(folder):
-    for name in ("tcp", "udp", "unix", "fifo", "common"):
-        shutil.copytree(ROOT / name, folder / name)
-    (folder / "build").mkdir()
-    (folder / "no_close").mkdir()
+    run("cp", "-r", *[ROOT / name for name in ("tcp", "udp", "unix", "fifo", "common")], folder)
+    run("mkdir", folder / "build", folder / "no_close")
     (folder / "no_close/tcp_server.c").write_text(
         run("sed", "-f", ROOT / "docs/breaks/no_close.sed", ROOT / "tcp/tcp_server.c"))
     for path in folder.glob("*/*_*.c"):
@@ -231,20 +211,20 @@ def record():
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)
         build(Path(folder))
-
-        def one(name):
-            return json.loads(run(*SPACES, sys.executable, "-B", __file__, "scene", name, folder))
-        with concurrent.futures.ThreadPoolExecutor(5) as pool:
-            scenes = dict(zip(SCENES, pool.map(one, SCENES)))
+        command = [*SPACES, sys.executable, "-B", __file__, "scene"]
+        tools = {name: process.Process([*command, name, folder], stdout=subprocess.PIPE)
+                 for name in SCENES}
+        scenes = {name: json.loads(tool.communicate()[0]) for name, tool in tools.items()}
     return {"scenes": scenes, "words": {name: dict(words[name]) for name in words.sections()}}
 
 
 # What the script makes of them: a page in a language, or the picture.
 def make(recorded, language, part=""):
     text = json.dumps({**recorded, "language": language, "part": part}).replace("</", "<\\/")
-    template = (ROOT / "tests/replay_template.html").read_text()
+    template, script = [(ROOT / "tests" / name).read_text() for name in (
+        "replay_template.html", "replay_tables.js")]
     with tempfile.NamedTemporaryFile("w", suffix=".html") as file:
-        file.write(template.replace("{{recorded}}", text))
+        file.write(template.replace("{{tables}}", script.replace("{{recorded}}", text)))
         file.flush()
         made = browser.dump(f"file://{file.name}")
     if 'id="build"' in made:
@@ -274,13 +254,12 @@ def main():
     files = {"docs/replay.html": make(recorded, 0), "docs/zh/replay.html": make(recorded, 1),
              "docs/replay.svg": make(recorded, 0, "picture")}
     for path, text in files.items():
-        old = (ROOT / path).read_text() if (ROOT / path).exists() else ""
         if "check" not in sys.argv:
             (ROOT / path).write_text(text)
-        elif text != old:
-            pairs = itertools.zip_longest(read(old), read(text)) if "html" in path else ()
+        elif text != (old := (ROOT / path).read_text()):
+            pairs = zip(read(old), read(text)) if "html" in path else ()
             for was, now in [pair for pair in pairs if pair[0] != pair[1]][:1]:
-                print(f"{path}, {(was or now)[0]}\n  is:        {was}\n  should be: {now}")
+                print(f"{path}, {was[0]}\n  is:        {was}\n  should be: {now}")
             print(f"{path} is not what is recorded now. To renew it: python3 tests/record.py")
             return 1
     return 0

@@ -8,7 +8,6 @@
 # from the folder is stopped, by ptrace(2), after each call that its story
 # tells and after each line that it prints; and when it has said that it waits,
 # before that call: so what arrives is seen in its queue or buffer first.
-import contextlib
 import ctypes
 import fcntl
 import os
@@ -74,31 +73,44 @@ class Terminal:
 
 
 # Whatever a shell starts, and its children.
+# - held: why it stands still: it is to "start", at the "door" of a call, behind a "call",
+#   behind a "line" that it printed, for "others", "suspended", "end"; or None.
+# - doing: the call that it is in. call: the one that was made, and not yet told; fd: its
+#   descriptor. waits: the one that it has said it waits in.
+# - status: that of wait(2), when it has ended.
 class Process:
+    held = doing = call = fd = waits = status = None
+
     def __init__(self, pid, terminal, parent):
         self.pid, self.terminal, self.parent = pid, terminal, parent
         self.source = parent and parent.source  # its file, if it is one of the programs
         self.line = parent and parent.line  # its place there
-        # Why it stands still: it is to "start", at the "door" of a call, behind a
-        # "call", behind a "line" that it printed, for "others", "suspended", "end".
-        self.held = None
-        self.doing = None  # the call that it is in
-        self.call = None  # the call that was made, and not yet told
-        self.waits = None  # the call that it has said it waits in
-        self.fd = self.status = None  # the call's; of wait(2), when it has ended
 
     # As its story has it.
     def label(self):
         return Path(self.source).stem + (f"[{self.pid}]" if self.parent else "")
 
 
+# Whether it is not held, and does not wait for more than the clock.
+def is_running(process):
+    state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0]
+    call = Path(f"/proc/{process.pid}/syscall").read_text().split()[0]
+    return not process.held and (state != "S" or call in SLEEPS)
+
+
+# What a function finds in a copy of a process's descriptor.
+def borrow(pid, fd, look):
+    with open(os.pidfd_open(pid), "rb", 0) as pidfd, open(
+            libc.syscall(GETFD, pidfd.fileno(), fd, 0), "rb", 0) as copy:
+        return look(copy)
+
+
 class Stepper:
     # sources: the lines of each file, by its path.
     def __init__(self, folder, sources):
         self.folder, self.sources = folder, sources
-        self.terminals, self.processes, self.inodes = [], {}, {}
+        self.terminals, self.processes = [], {}
         self.current = None  # whose turn it is
-        self.hidden = ""  # an address that is none of theirs
         self.helpers = "|".join(re.findall(r"\b(\w+)\(", "".join(sources["common/helper.h"])))
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 
@@ -110,12 +122,12 @@ class Stepper:
         if libc.ptrace(request, pid, address, data) == -1:
             raise OSError(ctypes.get_errno(), f"ptrace {request}")
 
+    # Lets a process go on, with a signal or without. It may have been killed meanwhile.
     def resume(self, pid, number=0):
         process = self.processes.get(pid)
         if process:
             process.held = None
-        with contextlib.suppress(ProcessLookupError):  # killed meanwhile
-            self.ptrace(SYSCALL if process and process.source else CONT, pid, number)
+        libc.ptrace(SYSCALL if process and process.source else CONT, pid, 0, number)
 
     # Takes what happens, until all programs stand still or wait for something other
     # than the clock, and the kernels have acknowledged what they received.
@@ -125,15 +137,9 @@ class Stepper:
             while (found := os.waitpid(-1, os.WNOHANG | ALL_CHILDREN)) != (0, 0):
                 self.take_stop(*found)
             if not (signal.sigtimedwait([signal.SIGCHLD], QUIET)
-                    or any(map(self.is_running, self.living()))
+                    or any(map(is_running, self.living()))
                     or "unacked:" in run("ss", "-Htni") and time.monotonic() < limit):
                 return
-
-    @staticmethod
-    def is_running(process):
-        state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0]
-        call = Path(f"/proc/{process.pid}/syscall").read_text().split()[0]
-        return not process.held and (state != "S" or call in SLEEPS)
 
     def take_stop(self, pid, status):
         process, number, event = self.processes.get(pid), os.WSTOPSIG(status), status >> 16
@@ -220,16 +226,9 @@ class Stepper:
     # Whether it waits, or would if it were let into its call.
     def is_blocked(self, process):
         if process.held == "door" and process.call in ("accept", "read", "recvfrom"):
-            return not self.borrow(process.pid, process.fd, lambda copy: select.select(
-                [copy], [], [], 0)[0])
+            return not borrow(process.pid, process.fd,
+                              lambda copy: select.select([copy], [], [], 0)[0])
         return process.held is None
-
-    # What look() finds in a copy of a process's descriptor.
-    @staticmethod
-    def borrow(pid, fd, look):
-        with open(os.pidfd_open(pid), "rb", 0) as pidfd, open(libc.syscall(GETFD, pidfd.fileno(), fd, 0),
-                                                     "rb", 0) as copy:
-            return look(copy)
 
     # Lets a process go on, to where it stands still again or waits.
     def turn(self, process):
@@ -261,18 +260,15 @@ class Stepper:
         rows = []
         for line in run("ss", "-Hatuxnpe").split("\n")[:-1]:
             kind, state, received, sent, local, peer, *rest = line.split()
-            identity = f"{kind} {local} {peer}"
-            if kind.startswith("u_"):
-                identity = "unix %d" % self.inodes.setdefault(peer, len(self.inodes))
-                peer = rest[0]
-            holders = re.findall(r"pid=(\d+),fd=(\d+)", line)
-            if local != self.hidden:
-                rows.append([identity, state, local, peer, int(received), int(sent),
-                             sorted([int(pid), int(fd)] for pid, fd in holders)])
+            is_unix = kind.startswith("u_")  # its peer is behind the number of the socket
+            rows.append([f"unix {peer}" if is_unix else f"{kind} {local} {peer}", state, local,
+                         rest[0] if is_unix else peer, int(received), int(sent),
+                         sorted([int(pid), int(fd)] for pid, fd in re.findall(
+                             r"pid=(\d+),fd=(\d+)", line))])
         for path in filter(os.path.lexists, paths):
             held = [[one.pid, int(fd.name)] for one in self.living()
                     for fd in Path(f"/proc/{one.pid}/fd").iterdir() if os.readlink(fd) == path]
-            size = self.borrow(*held[0], lambda fd: struct.unpack("i", fcntl.ioctl(
+            size = borrow(*held[0], lambda fd: struct.unpack("i", fcntl.ioctl(
                 fd, termios.FIONREAD, b"1234"))[0]) if held else 0
             state = "FIFO" if Path(path).is_fifo() else "socket file"
             rows.append([path, state, path, "", size, 0, held])
