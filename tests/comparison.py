@@ -12,12 +12,18 @@ NUMBERS = re.compile(
 OURS = re.compile(r"(tcp|udp|unix|fifo)_[a-z]+(\[\d+\])?: ")
 # What tools that are not ours print in other releases than Debian 13, which the
 # pages show; blanks, too, but they never count. No line of ours is looked at.
-FOREIGN = (
+FOREIGN = [
     # ss of Debian 12 and older: there is this column, even without -p.
     (r"(?<=Address:Port) Process$", ""),
     # bash of 5.3 and newer: the command that was killed, too.
     ("^Killed .+", "Killed"),
-)
+]
+
+
+# Has the words that a table has for those of a page: | `Stopped` | `已停止` |.
+def learn(table):
+    FOREIGN[:0] = [(re.escape(word), ours) for ours, word in
+                   re.findall(r"(?m)^\| `([ -~]+)` \| `([^`]*[^ -~`][^`]*)` \|", table)]
 
 
 # Of the lines of a scene: the same number has to be the same in the run.

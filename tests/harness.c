@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PROGRAMS_MAX = 512, DESCRIPTORS_MAX = 2048 };
+enum { PROGRAMS_MAX = 512, DESCRIPTORS_MAX = 2048, BYTES_MAX = 64 << 20 };
 
 static struct program *programs[PROGRAMS_MAX]; /* of this test, as started */
 static size_t program_count;
@@ -43,7 +43,7 @@ static void fail_with(const char *what, const char *detail)
 {
     for (size_t i = 0; i < program_count; i++) {
         const struct program *p = programs[i];
-        fprintf(stderr, "---- %s (process %ld) said:\n%s---- and printed:\n",
+        fprintf(stderr, "---- %s (process %ld) said:\n%.9999s---- printed:\n",
                 p->command, (long)p->pid, p->bytes[ERROR].data);
         fprintf(stderr, "%.400s\n", p->bytes[OUTPUT].data);
     }
@@ -74,6 +74,7 @@ char *formatted(const char *format, ...)
 
 static void append(struct bytes *bytes, const void *data, size_t size)
 {
+    require(bytes->size < BYTES_MAX, "it never stops");
     bytes->data = realloc(bytes->data, bytes->size + size + 1);
     require(bytes->data != NULL, "realloc");
     memcpy(bytes->data + bytes->size, data, size);
@@ -537,8 +538,8 @@ int open_stage(void **state)
     return 0;
 }
 
-/* Ends a program with its children. Returns -1 if it has said what it
- * must not. */
+/* Ends a program with its children. Returns -1 if it has said what it must not,
+ * or a hint that is too long. */
 static int end_program(struct program *p)
 {
     int result = 0;
@@ -552,6 +553,13 @@ static int end_program(struct program *p)
         if ((iscntrl((unsigned char)*at) && *at != '\n') || is_half) {
             fprintf(stderr, "%s: said byte 0x%02x, or half a line\n",
                     p->command, (unsigned char)*at);
+            result = -1;
+        }
+    }
+    const char *said = p->bytes[ERROR].data;
+    for (const char *hint; (hint = find_line(&said, "*: hint: *")) != NULL;) {
+        if (strcspn(hint, "\n") > 80) {
+            fprintf(stderr, "more than 80 columns: %.200s\n", hint);
             result = -1;
         }
     }

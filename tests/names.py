@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pages import FENCED, FOLDERS, ROOT, TYPED, parse
 
-CODE = ("c", "python", "lua", "cpp", "diff")
+SHOWN = ("c", "python", "lua", "cpp")  # without a name, a part of a source
+CODE = SHOWN + ("diff",)
 TERMINAL = r"^(\$ |# [a-z]|\w+_\w+.*: )"  # lines of a terminal
 
 # Where a program of a folder has to be, and how it stands there.
@@ -81,7 +82,7 @@ def check_blocks(page, text, sources):
         needs = None
         if block.language not in CODE + TYPED and re.search(TERMINAL, block.text(), re.M):
             needs = "console, as its language"
-        elif block.language == "c" and not block.name:
+        elif block.language in SHOWN and not block.name:
             if not any(squeeze(block.text()) in source for source in sources):
                 needs = "a source that has these lines"
         elif block.language in CODE and f"{block.name}" not in commands:
@@ -103,14 +104,34 @@ def check_programs():
                 yield path.relative_to(ROOT), f"the program {program}"
 
 
+# Hints that only the programs have, or only the table of docs/trouble.md: each with the
+# call and error after which it is printed, if it is one of common/helper.c's table.
+def check_hints():
+    helper = (ROOT / "common/helper.c").read_text()
+    sources = helper + "".join(path.read_text() for path in ROOT.glob("*/*_*.c"))
+    rows = {(f"{call}: {error}".strip(": "), hint) for error, call, hint
+            in re.findall(r'\{(E\w+), "(\w*)", "([^"]+)"\}', helper)}
+    printed = {hint for _, hint in rows} | {*re.findall(r'give_up_with\("([^"]+)"', sources)}
+    table = (ROOT / "docs/trouble.md").read_text().partition("\n## All hints\n")[2]
+    listed = {(after.replace("`", ""), hint)
+              for hint, cell in re.findall(r"(?m)^\| `([^`]+)` \| (.*?) \|", table)
+              for after in cell.split(", ")}
+    errors = {(after, hint) for after, hint in listed if re.search(r"(^|: )E[A-Z]+$", after)}
+    for what in [*(rows ^ errors), *(printed ^ {hint for _, hint in listed})]:
+        yield f"in programs and table alike the hint {what}"
+
+
 # What is named in the pages and is not there: the page, and what.
 def check_pages():
     pages = [ROOT / "README.md"] + sorted((ROOT / "docs").rglob("*.md"))
     lists = "".join(path.read_text() for path in ROOT.glob("tests/**/CMakeLists.txt"))
     tests = set(re.findall(r"add_(?:play|script|test)\((?:NAME )?(\w+)", lists))
     tests.update("page_" + page.stem for page in pages)
-    sources = [squeeze(path.read_text()) for path in ROOT.glob("*/**/*.[ch]")]
+    sources = [squeeze(path.read_text()) for pattern in ("*/**/*.[ch]", "docs/examples/*")
+               for path in ROOT.glob(pattern)]
     words = read_words() | tests
+    for what in check_hints():
+        yield "docs/trouble.md", what
     for page in pages:
         text = page.read_text()
         own = {*re.findall(r"\w+", "".join(code for _, code in FENCED.findall(text)))}

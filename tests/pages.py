@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # pages.py - plays a page: every terminal block, as a reader would type it.
 #
-#   python3 pages.py PAGE PROGRAMS
+#   python3 pages.py PAGE PROGRAMS [LANGUAGE]
 #
-# PROGRAMS is the folder of the eight programs. A page is played in namespaces of
+# PROGRAMS is the folder of the eight programs. LANGUAGE is the one that the system
+# speaks: English, or zh_CN, of which an English page may show the other words
+# that the table in docs/zh/README.md has. A page is played in namespaces of
 # its own (namespaces.py), with a copy of the project as the student's home. Where
 # the system allows none, it is skipped; and a scene, where a tool is missing.
 #
@@ -42,12 +44,13 @@ import select
 import shutil
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import termios
 from pathlib import Path
 
-from comparison import Comparison
+import comparison
 from namespaces import AS_STUDENT, STUDENT, enter, furnish, new_network, run
 from process import Hang, is_here, limit
 
@@ -59,6 +62,7 @@ CHECK = """cc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Wshad
     -Wconversion -Wstrict-prototypes -Wformat=2 -Werror -fsyntax-only""".split()
 TYPED = ("console", "row")  # a row of a table is a block of this name
 FENCED = re.compile(r"(?ms)^```([^\n]*)\n(.*?)^```")  # language, text
+PLACES = {"一": "first", "二": "second", "三": "third"}
 KEYS = {"^C": "\3", "^D": "\4", "^Q": "\21", "^S": "\23", "^Z": "\32"}
 UNSEEN = ("^D", "^Q", "^S")  # the terminal does not show them
 
@@ -92,8 +96,9 @@ class Block:
         return "".join(line + "\n" for line in self.lines)
 
     def terminal(self, default):
-        named = re.findall(r"(first|second|third)\s+terminal", self.before, re.I)
-        return (named[-1].lower() if named else default[0],
+        named = re.findall(r"(first|second|third)\s+terminal|第([一二三])个终端",
+                           self.before, re.I)
+        return (PLACES.get(named[-1][1], named[-1][0].lower()) if named else default[0],
                 any(line.startswith("# ") for line in self.lines))
 
     # The lines, each with what is typed for it.
@@ -164,7 +169,7 @@ class Terminal:
 
     def start_shell(self, root):
         shell = ["env", "-i", "PATH=" + PATH, "HOME=" + os.getcwd(), "TERM=dumb",
-                 "PS1=" + self.prompt, "LANG=C.UTF-8", "NO_COLOR=1",
+                 "PS1=" + self.prompt, "NO_COLOR=1", *self.scene.house.language,
                  "bash", "--norc", "--noprofile", "--noediting", "-i"]
         os.closerange(3, 1024)
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE):
@@ -279,7 +284,7 @@ class Scene:
     def __init__(self, page, blocks, house):
         self.page, self.blocks, self.house = page, blocks, house
         self.terminals = {}
-        self.comparison = Comparison()
+        self.comparison = comparison.Comparison()
 
     def terminal(self, name):
         if name not in self.terminals:
@@ -374,8 +379,8 @@ class Scene:
 
 # A copy of the project for each scene: in namespaces it is the student's home.
 class House:
-    def __init__(self, programs, rights):
-        self.rights = rights
+    def __init__(self, programs, rights, language):
+        self.rights, self.language = rights, ["LANG=C.UTF-8"]
         house = Path(tempfile.mkdtemp())
         run("mount", "-t", "tmpfs", "tmpfs", house)
         house.chmod(0o755)
@@ -389,6 +394,20 @@ class House:
                        *ROOT.glob("fifo/*.c")]:
             shutil.copy(programs / source.stem, copy / "build")
         self.folder = furnish(house, rights)
+        if language:
+            self.learn(language)
+
+    # Makes a locale here, and lets the shells speak its language.
+    def learn(self, language):
+        locale = language + ".UTF-8"
+        self.language = [f"LANG={locale}", f"LANGUAGE={language}", f"LOCPATH={self.folder}"]
+        command = ["localedef", "-i", language, "-f", "UTF-8", self.folder / locale]
+        with contextlib.suppress(OSError):
+            subprocess.run(command, check=False, capture_output=True)
+        probe = ["env", *self.language, "stat", "-c", "%F", "/"]
+        if subprocess.run(probe, check=True, capture_output=True).stdout == b"directory\n":
+            print(f"Skipped: the system does not speak {language} (of Debian: locales)")
+            sys.exit("PAGES_REQUIRED" in os.environ or 77)
 
     # The network, /tmp and home of a new scene.
     def prepare(self, saved):
@@ -434,7 +453,10 @@ def main():
     if not rights:
         print("Skipped: the system allows no namespaces (of Linux, by unshare)")
         sys.exit("PAGES_REQUIRED" in os.environ or 77)
-    house = House(Path(sys.argv[2]).resolve(), rights)
+    language = sys.argv[3] if len(sys.argv) > 3 else None
+    if language and "zh" not in page.parts:
+        comparison.learn((ROOT / "docs/zh/README.md").read_text())
+    house = House(Path(sys.argv[2]).resolve(), rights, language)
     saved, skipped, failed = [], 0, 0
     for blocks in scenes:
         scene = Scene(page, blocks, house)

@@ -41,7 +41,7 @@ static _Noreturn void print_all(char *argv[])
     for (int byte = 1; byte < 256; byte++)
         announce("%c", byte);
     memset(text, '\1', sizeof text - 1);
-    tell_datagram(sizeof text, text, "recvfrom", 3, text);
+    tell_datagram((long)sizeof text, text, "recvfrom", 3, text);
     errno = 4095; /* no error has this number */
     tell(-1, "call(%d)", 3);
     /* A standard error that fails could change errno. */

@@ -121,7 +121,6 @@ static const struct {
     {"unix_server", "bind:error=ENOENT", "bind(3, path)", "*folder*"},
     {"unix_server", "listen:error=ENOBUFS", "listen(3, 128)", ""},
     {"udp_server", "socket:error=EMFILE", "socket(AF_INET, *)", ""},
-    {"udp_server", "bind:error=EADDRINUSE", "bind" INET, "take another*"},
     {"udp_server", "getsockname:error=ENOBUFS", "getsockname(3)", ""},
     {"tcp_client", "connect:error=EINVAL", "connect" INET, "*interface*"},
     {"tcp_client", "socket:error=ENFILE", "socket(AF_INET, *)", ""},
@@ -371,7 +370,6 @@ static const struct fault fifo_faults[] = {
     {"reader", "read:error=EINTR:when=1..2", "read(3)", true, 0},
     {"reader", "read:error=EIO:when=1", "read(3)", false, 1},
     {"reader", UNLINK ":error=EPERM", "unlink(path)", true, 1},
-    {"reader", "close:error=EIO", "close(3)", true, 0},
 };
 
 SCENE(fifo_goes_on)

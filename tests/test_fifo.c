@@ -126,29 +126,16 @@ SCENE(reader_reads_until_the_last_writer_has_closed)
     expect_status(sides[READER], 0);
 }
 
-/* Nothing is lost by pairs that start at the same moment; and by many writers
- * that wait for a reader. */
+/* Nothing is lost by pairs that start at the same moment. */
 SCENE(a_crowd)
 {
-    char lines[100 * sizeof "Hello, reader!\n"] = "";
-
-    for (int i = 0; i < 100; i++)
-        strcat(lines, "Hello, reader!\n");
     struct program *pairs =
-        start("sh -c 'for i in $(seq 50); do"
-              " fifo_writer -q pipe$i & fifo_reader -q pipe$i &"
-              " fifo_reader -q other$i & fifo_writer -q other$i & done; wait'");
-    expect_status(pairs, 0);
-    expect_printed(pairs, lines);
+        start("sh -c '{ for i in $(seq 50); do fifo_writer -q pipe$i & "
+              "fifo_reader -q pipe$i & fifo_reader -q other$i & fifo_writer -q "
+              "other$i & done; wait; } | grep -c \"^Hello, reader!$\"'");
 
-    struct program *writers =
-        start("sh -c 'for i in $(seq 100); do fifo_writer pipe & done; wait'");
-    for (int i = 0; i < 100; i++)
-        expect_said(writers, "*: open(pipe, O_WRONLY) waits for a reader");
-    struct program *reader = start("fifo_reader pipe");
-    expect_status(writers, 0);
-    expect_status(reader, 0);
-    expect_printed(reader, lines);
+    expect_status(pairs, 0);
+    expect_printed(pairs, "100\n");
 }
 
 /* ---- What is at the path ---- */

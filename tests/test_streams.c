@@ -123,6 +123,8 @@ SCENE(hello_comes_back)
 {
     struct program *server = serve("-n 1", "");
 
+    close(server->fds[ERROR]); /* nobody reads its story any more */
+    server->fds[ERROR] = -1;
     expect_echo();
     expect_status(server, 0);
     expect_printed(server, "");

@@ -19,6 +19,13 @@ static void run(const char *command)
         fail_msg("failed: %s", command);
 }
 
+/* Until umount, pair.test has two addresses. */
+static void name_addresses(void)
+{
+    run("printf '127.0.0.1 pair.test\n::1 pair.test\n' >names &&"
+        "mount --bind names /etc/hosts");
+}
+
 /* Each of two addresses in turn is taken for the server, and then refuses the
  * client: so one of the first tries fails, whatever the order is. What answered
  * once, be it with an empty datagram, is asked again. */
@@ -28,8 +35,7 @@ SCENE(each_address_of_a_name_is_tried)
 
     if (!has_ipv6())
         skip();
-    run("printf '127.0.0.1 pair.test\n::1 pair.test\n' >names &&"
-        "mount --bind names /etc/hosts");
+    name_addresses();
     for (int is_udp = 0; is_udp < 2; is_udp++) {
         const char *kind = is_udp ? "udp" : "tcp";
         size_t taken = 0;
@@ -72,17 +78,51 @@ SCENE(each_address_of_a_name_is_tried)
     run("umount /etc/hosts && rm names");
 }
 
+/* Sockets of the first address's family fail, as those of IPv6 on a machine
+ * that has none: so the next address is taken. strace counts those that
+ * getaddrinfo makes, too, and so there is a run before, to count them. */
+SCENE(a_family_may_be_missing)
+{
+    static const char *const kinds[] = {"tcp", "udp"};
+
+    if (!has_ipv6() || system("strace -qq -o /dev/null true 2>/dev/null") != 0)
+        skip();
+    name_addresses();
+    setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* it can't be traced */
+    for (int i = 0; i < 2; i++) {
+        setenv(
+            "RUN",
+            formatted("n=$(strace -qq -e trace=socket %s_client -q pair.test "
+                      "1 2>&1 | grep -c ^socket); exec strace -D -qq -o "
+                      "/dev/null -e inject=socket:error=EAFNOSUPPORT:"
+                      "when=$((n - 1))",
+                      kinds[i]),
+            1);
+        struct program *server =
+            start("sh -c \"$RUN %s_server -n 1 pair.test 0\"", kinds[i]);
+        const char *port = port_of(server);
+        struct program *client =
+            start("sh -c \"$RUN %s_client pair.test %s\"", kinds[i], port);
+        expect_status(client, 0);
+        expect_lines(client, "*: socket(*) = -1 EAFNOSUPPORT (*\n"
+                             "*: socket(*) = 3\n*: connect(3, *) = 0");
+        expect_status(server, 0);
+        expect_lines(server, "*: socket(*) = -1 EAFNOSUPPORT (*\n"
+                             "*: socket(*) = 3\n*: bind(3, *) = 0");
+    }
+    run("umount /etc/hosts && rm names");
+}
+
 SCENE(an_address_may_need_its_interface)
 {
     if (!has_ipv6())
         skip();
     run("ip address add fe80::1/64 dev lo nodad");
-    struct program *server = start("udp_server -n 1 fe80::1%%lo 0");
+    struct program *server = start("udp_server fe80::1%%lo 0");
     struct program *client =
         start("udp_client fe80::1%%lo %s", port_of(server));
-    expect_status(client, 0);
-    expect_lines(client, "*: connect(3, [fe80::1%lo]:*) = 0");
-    expect_status(server, 0);
+    expect_said(server, "*: ready on [fe80::1%lo]:*");
+    expect_said(client, "*: connect(3, [fe80::1%lo]:*) = 0");
 }
 
 /* As root without these rights. */
@@ -99,8 +139,6 @@ SCENE(what_is_in_the_way_is_told_and_a_hint_says_what_to_do)
         {"mount -t tmpfs -o ro none d", "unix_server -q d/x",
          "*: bind(3, d/x) = -1 EROFS (*\n*: hint: *PATH*\n"},
         {"mount -t tmpfs -o ro none d", "fifo_reader -q d/x",
-         "*: mkfifo(d/x, 0600) = -1 EROFS (*\n*: hint: *PATH*\n"},
-        {"mount -t tmpfs -o ro none d", "fifo_writer -q d/x",
          "*: mkfifo(d/x, 0600) = -1 EROFS (*\n*: hint: *PATH*\n"},
         /* A socket file that is not theirs, as one that root left. */
         {"$LEAVE && chmod 0 d/x", NO_ACCESS "unix_server -q d/x",
@@ -133,8 +171,6 @@ SCENE(what_is_in_the_way_is_told_and_a_hint_says_what_to_do)
          "*: bind(3, 192.0.2.1:0) = -1 EADDRNOTAVAIL (*\n*: hint: *this *\n"},
         /* Addresses that are nobody's: no server is ready there. */
         {":", "udp_server -q 224.0.0.1 0", "*224.0.0.1*\n*: hint: *\n"},
-        {":", "tcp_server -q 224.0.0.1 0", "*224.0.0.1*\n*: hint: *\n"},
-        {":", "udp_server -q 255.255.255.255 0", "*255.255*\n*: hint: *\n"},
         {":", "tcp_server -q 255.255.255.255 0", "*255.255*\n*: hint: *\n"},
         {":", "udp_server -q ff02::1%lo 0",
          "*[ff02::1*\n*: hint: *\n"}, /* last */
@@ -201,20 +237,24 @@ int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(each_address_of_a_name_is_tried),
+        TEST(a_family_may_be_missing),
         TEST(an_address_may_need_its_interface),
         TEST(what_is_in_the_way_is_told_and_a_hint_says_what_to_do),
         TEST(no_port_is_free),
         TEST(input_that_does_not_block_fails),
     };
 
+    const char *flags = geteuid() == 0 ? "-mn" : "-rmn"; /* r: as root there */
+
     if (getenv("NAMESPACES_MADE") == NULL) {
-        if (system("unshare -rmn ip link set lo up 2>/dev/null") != 0) {
+        if (system(formatted("unshare %s ip link set lo up 2>/dev/null",
+                             flags)) != 0) {
             fprintf(stderr, "Skipped: unshare and ip are missing, or may not "
                             "make namespaces here\n");
             return getenv("SURROUNDINGS_REQUIRED") == NULL ? SKIPPED : 1;
         }
         setenv("NAMESPACES_MADE", "1", 1);
-        execlp("unshare", "unshare", "-rmn", "sh", "-c",
+        execlp("unshare", "unshare", flags, "sh", "-c",
                "ip link set lo up && exec \"$@\"", "sh", argv[0], argv[1],
                (char *)NULL);
         perror("unshare");

@@ -12,8 +12,10 @@
 # renews the hash. Somebody who reads no Chinese marks it as behind instead: a
 # reader then sees BEHIND above the section.
 #
-# Both have the same headings, blocks, links and tables, in the same order. Only
-# blocks of text, which are the diagrams, may differ.
+# Both have the same headings, paragraphs, blocks, links and tables, in the same
+# order. Only blocks of text, which are the diagrams, may differ. What concerns
+# Chinese readers alone is marked, and counted: passages from <!-- only here -->
+# to <!-- both again -->, and words of other books as （又称环回）.
 import hashlib
 import re
 import sys
@@ -25,6 +27,9 @@ from pages import FENCED, ROOT
 
 CHINESE = ROOT / "docs/zh"
 GLOSSARY = CHINESE / "glossary.md"
+ONLY_HERE = re.compile(r"(?s)<!-- only here -->.*?<!-- both again -->")
+UNSEEN = re.compile(r"(?ms)<!--.*?-->|^\[(?:中文|English)[^\n]*")
+ALSO = re.compile("（[^（）]*又称[^（）]*）")
 BEHIND = "> 本节尚未跟上英文版的改动，请以英文版为准。"
 FOLLOWS = re.compile(r"\n<!-- follows: (\w*) -->\n(\n" + re.escape(BEHIND) + "\n)?")
 
@@ -50,7 +55,7 @@ def sections(page):
 
 # A section's text without its blocks, comments and the link to the other language.
 def prose(text):
-    text = re.sub(r"(?s)<!--.*?-->|^\[(?:中文|English)[^\n]*", "", FENCED.sub("", text), flags=re.M)
+    text = UNSEEN.sub("", FENCED.sub("", text))
     return "\n".join(line.strip() for line in text.split("\n") if line.strip())
 
 
@@ -81,6 +86,14 @@ def tables(text):
             for line in prose(text).split("\n") if line.startswith("|")]
 
 
+# What a section's paragraphs are: items of a list, a table, a block, or words.
+def shape(text):
+    for paragraph in re.split(r"\n\s*\n", UNSEEN.sub("", FENCED.sub("\n\n\0\n\n", text)).strip()):
+        items = len(re.findall(r"(?m)^ *(?:-|\d\d?\.) ", paragraph))
+        kinds = {"|": "a table", "\0": "a block"}
+        yield f"{items} items" if items else kinds.get(paragraph.strip()[:1], "words")
+
+
 # The lines of a section's blocks; of a diagram only that there is one.
 def blocks(text):
     return [line for language, code in FENCED.findall(text)
@@ -95,10 +108,12 @@ def compare(english, chinese):
         yield f"headings: {levels[0]} and {levels[1]}"
         return
     for (heading, original), (title, text) in zip(here, there):
+        text = ONLY_HERE.sub("", text)
         mark = FOLLOWS.match("\n" + text)
         if not mark or not mark[2] and mark[1] != digest(heading, original):
             yield f"{title}: does not follow what is now below {heading}"
         for what, one, other in (
+                ("paragraphs", list(shape(original)), list(shape(text))),
                 ("blocks", blocks(original), blocks(text)),
                 ("links", sorted(links(english, original)), sorted(links(chinese, text))),
                 ("tables", tables(original), tables(text))):
@@ -116,12 +131,19 @@ def check_style(page, avoided):
         for found in MIXED.finditer(plain):
             yield f"punctuation or space: ...{plain[max(0, found.start() - 9):found.end() + 9]}"
         for word in avoided if page != GLOSSARY else []:
-            if word in line:
+            if word in ALSO.sub("", line):
                 yield f"{word}: the glossary has another term: {line}"
     for _, code in FENCED.findall(text):
         for line in code.split("\n"):
             if sum(1 + (unicodedata.east_asian_width(sign) in "WF") for sign in line) > 80:
                 yield f"wider than 80 columns: {line}"
+
+
+# The words in a column of a glossary.
+def words(glossary, column):
+    rows = re.findall(r"(?m)^\| (?!\*\*|--)(.*) \|$", glossary.read_text())[1:]
+    cells = ",".join(re.sub(r"\(.*?\)|（.*?）", "", row.split(" | ")[column]) for row in rows)
+    return {word.strip() for word in cells.split(",")}
 
 
 # Writes the present hash below a heading, or all; or marks it as behind.
@@ -148,14 +170,19 @@ def main():
         return 0
     avoided = [word for cell in re.findall(r"(?m)^\|.*\| *(.*?) *\|$", GLOSSARY.read_text())[2:]
                for word in cell.split("、") if word]
-    wrong = 0
+    wrong = only = 0
+    for word in words(ROOT / "docs/glossary.md", 0) - words(GLOSSARY, 1):
+        print(f"{GLOSSARY.relative_to(ROOT)}: {word}: only the English one has it")
+        wrong += 1
     for page in sorted(CHINESE.glob("*.md")):
+        only += len(ONLY_HERE.findall(page.read_text())) + len(ALSO.findall(page.read_text()))
         other = [] if page == GLOSSARY else compare(english_of(page), page)
         for what in [*other, *check_style(page, avoided)]:
             print(f"{page.relative_to(ROOT)}: {what}")
             wrong += 1
         if BEHIND in page.read_text():
             print(f"{page.relative_to(ROOT)}: has sections that are behind")
+    print(f"{only} passages and words only for Chinese readers")
     return 1 if wrong else 0
 
 

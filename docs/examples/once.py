@@ -1,0 +1,6 @@
+import socket
+
+with socket.create_server(("127.0.0.1", 12345)) as listening:
+    connection, peer = listening.accept()
+    with connection:
+        connection.sendall(connection.recv(4096))
