@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+# record.py - records the scenes of replay.ini with the real programs, and makes
+# of them docs/replay.html, docs/zh/replay.html and docs/replay.svg.
+#
+#   python3 tests/record.py          writes the three files
+#   python3 tests/record.py check    compares with them
+#   python3 tests/record.py scene NAME FOLDER    (for itself) records one scene
+#
+# Needs Linux on x86-64, root (for namespaces), cc, addr2line, tcpdump, ss, nft,
+# and Chromium, in which the script of replay_template.html makes the tables.
+#
+# Exit status: 0; 1 if something differs; 77 if a tool or a right is missing,
+# which is a failure if the environment has REPLAY_REQUIRED.
+import configparser
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import browser
+import process
+from stepper import Stepper, run
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = "cc -std=c11 -D_POSIX_C_SOURCE=200809L -O0 -g -no-pie".split()
+SPACES = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
+# A kernel shall not send again because a program was made to stand still.
+SETTINGS = """ip link set lo up; mount -t tmpfs tmpfs /tmp
+    ip route change table local local 127.0.0.1 dev lo rto_min 3s"""
+STUDENT = 1000  # the user who types
+
+words = configparser.ConfigParser(interpolation=None, delimiters=["=>"], comment_prefixes=["#"])
+words.optionxform = str
+words.read(ROOT / "tests/replay.ini")
+SCENES = [name for name in words.sections() if "-" in name]
+
+
+# What crosses loopback, as tcpdump sees it.
+class Wire:
+    MARK = ("127.0.0.1", 1)  # the address of datagrams that end what was asked for
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(self.MARK)
+        self.tool = process.Process("tcpdump -i lo -ntxl --immediate-mode -s 200".split(),
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.tool.read_until("listening on")
+
+    # Returns what came since the last time: texts of tcpdump, each with its bytes.
+    def take(self):
+        self.socket.sendto(b"", self.MARK)
+        text = ""
+        while not re.search(r"127.0.0.1.1 > 127.0.0.1.1:.*(\n.*){2}\n", text):
+            text += self.tool.stdout.readline()
+        return text.split("IP ")[1:-1]
+
+
+# The rows of a scene. Each has an event, which says what happened: what was typed, the
+# line that a program printed, what tcpdump printed, how a process ended.
+class Recording:
+    def __init__(self, folder):
+        sources = {str(path.relative_to(folder)): path.read_text().rstrip().split("\n")
+                   for path in Path(folder).rglob("*.[ch]")}
+        self.stepper, self.wire = Stepper(folder, sources), Wire()
+        self.rows, self.states, self.order = [], [[]], []
+
+    # Does a line of a script.
+    def act(self, action):
+        place, _, text = action.partition(": ")
+        terminals = self.stepper.terminals
+        if not text:
+            return self.let_time_pass()
+        while len(terminals) < int(place[0]):
+            self.stepper.open_terminal(0 if place.endswith("#") and len(terminals) == 2 else STUDENT)
+        self.pin()
+        self.stepper.type(terminals[int(place[0]) - 1], text)
+        typed = self.row("typed", terminals[int(place[0]) - 1], f"types {text}")
+        self.add(typed, *self.ends(), *self.segments())
+        return self.settle()
+
+    # Until somebody has waited for long enough, or a kernel has sent again.
+    def let_time_pass(self):
+        for one in self.stepper.living():
+            if one.held == "door":
+                self.stepper.resume(one.pid)
+        rows = []
+        while not rows and all(map(self.stepper.is_blocked, self.stepper.living())):
+            self.stepper.pump()
+            rows = self.segments()
+        self.add(*rows)
+        self.settle()
+
+    # As on one processor: each goes on until it waits, then the one that has not for longest.
+    # A new one comes first.
+    def settle(self):
+        while True:
+            living = self.stepper.living()
+            self.order = [one for one in living if one not in self.order] + self.order
+            ready = [one for one in self.order if one in living and one.held != "suspended"
+                     and not self.stepper.is_blocked(one)]
+            if not ready:
+                return
+            yields = self.go(ready[0])
+            self.order.remove(ready[0])
+            self.order.insert(len(self.order) if yields else 0, ready[0])
+
+    # The numbers that the kernel gives next shall be the same in each recording.
+    def pin(self):
+        last = max([300, *self.stepper.processes])
+        port = 40312 + 2 * str(self.rows).count("socket(AF_")
+        run("sysctl", f"kernel.ns_last_pid={last}", f"net.ipv4.ip_local_port_range={port} {port}")
+
+    # Lets a process go on to its next line. Returns whether it is the others' turn.
+    def go(self, one):
+        self.pin()
+        awaited, calls, own, segments = one.waits, 0, [], []
+        if one.held != "call":
+            self.stepper.turn(one)
+        while one.held == "call":
+            calls += 1
+            segments += self.segments(one)
+            self.stepper.turn(one)
+        told = one.held == "line" and one.call
+        if one.held == "line":
+            one.terminal.read("\n")
+            own = [self.row("line", one.terminal, "", one)]
+            waits = re.search(r": (\w+)\(.* waits for ", own[0]["text"])
+            one.call, one.waits = None, waits and waits[1]
+            if waits:
+                self.stepper.turn(one)  # to the door of the call
+        elif one.held is None and (calls or not awaited):
+            own = [self.row("inside", one.terminal, f"inside {one.call or one.doing}", one)]
+        segments += self.segments(one)
+        # A call that waits is told when it is over, after what it sent.
+        self.add(*(segments + own if awaited and told and calls < 2 else own + segments))
+        self.add(*self.ends())
+        return bool(one.waits) or told == "connect"
+
+    def row(self, kind, terminal, event="", one=None, **more):
+        text = terminal.take() if terminal else ""
+        place = terminal and self.stepper.terminals.index(terminal)
+        return {"kind": kind, "event": event or text, "text": text, "terminal": place,
+                "process": one and one.pid, **more}
+
+    # Rows for what crossed the wire, the first of it for this process.
+    def segments(self, one=None):
+        return [self.row("segment", None, text, None, sender=one and one.pid)
+                for text in self.wire.take()]
+
+    # Rows for the processes that have ended since the last time.
+    def ends(self):
+        for one in self.stepper.processes.values():
+            if one.source and one.status is not None:
+                yield self.row("end", one.terminal, f"{one.label()}: ends {one.status}", one)
+                one.status = None
+
+    # Adds rows. What the system holds was seen after the last segment, or the last row.
+    def add(self, *rows):
+        seen = max([i for i, row in enumerate(rows) if row["kind"] == "segment"]
+                   or [len(rows) - 1])
+        for i, row in enumerate(rows):
+            found = self.stepper.look() if i == seen else self.states[-1]
+            self.states += [found] if found != self.states[-1] else []
+            row["state"] = len(self.states) - 1
+            row["status"] = {one.pid: [self.status(one), one.line]
+                             for one in self.stepper.living()}
+            self.rows.append(row)
+
+    # Whether a process can go on, or in which call it waits.
+    def status(self, one):
+        waits = f"waits {one.call or one.waits or one.doing}"
+        return "suspended" if one.held == "suspended" else (
+            waits if self.stepper.is_blocked(one) else "ready")
+
+
+# Records a scene, in namespaces of its own, and prints it as JSON.
+def play(name, folder):
+    process.limit(60)  # only a hang takes so long
+    run("sh", "-ec", SETTINGS)
+    recording = Recording(folder)
+    stepper = recording.stepper
+    for action in words[name]["script"].strip().split("\n"):
+        recording.act(action)
+    programs = [one for one in stepper.processes.values() if one.source]
+    print(json.dumps({
+        "rows": recording.rows, "states": recording.states,
+        "processes": [[one.pid, one.label(), stepper.terminals.index(one.terminal), one.source]
+                      for one in programs],
+        "sources": {one.source: stepper.sources[one.source] for one in programs}}))
+
+
+# A copy of the project, each program beside its source and in build/; and the server of
+# the exercise that forgets close.
+def build(folder):
+    run("cp", "-r", *[ROOT / name for name in ("tcp", "udp", "unix", "fifo", "common")], folder)
+    run("mkdir", folder / "build", folder / "no_close")
+    (folder / "no_close/tcp_server.c").write_text(
+        run("sed", "-f", ROOT / "docs/breaks/no_close.sed", ROOT / "tcp/tcp_server.c"))
+    for path in folder.glob("*/*_*.c"):
+        run(*BUILD, path, *folder.glob("common/*.c"), "-o", path.with_suffix(""))
+        name = path.stem if path.parent.name != "no_close" else "no_close"
+        (folder / "build" / name).symlink_to(path.with_suffix(""))
+
+
+# Records all scenes. Returns what the script of the pages needs.
+def record():
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        os.chmod(folder, 0o755)
+        build(Path(folder))
+        command = [*SPACES, sys.executable, "-B", __file__, "scene"]
+        tools = {name: process.Process([*command, name, folder], stdout=subprocess.PIPE)
+                 for name in SCENES}
+        scenes = {name: json.loads(tool.communicate()[0]) for name, tool in tools.items()}
+    return {"scenes": scenes, "words": {name: dict(words[name]) for name in words.sections()}}
+
+
+# What the script makes of them: a page in a language, or the picture.
+def make(recorded, language, part=""):
+    text = json.dumps({**recorded, "language": language, "part": part}).replace("</", "<\\/")
+    template, script = [(ROOT / "tests" / name).read_text() for name in (
+        "replay_template.html", "replay_tables.js")]
+    with tempfile.NamedTemporaryFile("w", suffix=".html") as file:
+        file.write(template.replace("{{tables}}", script.replace("{{recorded}}", text)))
+        file.flush()
+        made = browser.dump(f"file://{file.name}")
+    if 'id="build"' in made:
+        sys.exit("The page could not be made: " + re.search("<body.*?>(.*)", made)[1])
+    return re.search("(?s)<svg.*?</svg>\n", made)[0] if part else made
+
+
+# The steps of a page: the row of the table, its place in the source, what the kernel holds;
+# and the sources.
+def read(page):
+    data = json.loads(re.search("const data = (.*);", page)[1])
+    rows = re.findall('(?s)<tr id="([^"]*)">(.*?)</tr>', page)
+    flat = [(row, scene["states"][row[2]]) for scene in data["scenes"] for row in scene["rows"]]
+    steps = [(f"step {name}", re.sub(r"(<[^>]*>|\s)+", " ", text), *data)
+             for (name, text), data in zip(rows, flat)]
+    return steps + [(f"{name}, line {number}", line) for name, lines in data["sources"].items()
+                    for number, line in enumerate(lines, 1)]
+
+
+def main():
+    missing = [one for one in ("cc", "addr2line", "tcpdump", "ss", "nft", "unshare", "pkill")
+               if not process.is_here(one)] + ([] if browser.find() else ["chromium"])
+    if missing or subprocess.run([*SPACES, "ip", "link"], capture_output=True).returncode:
+        print("Skipped, for want of", ", ".join(missing) or "root's rights")
+        return 1 if "REPLAY_REQUIRED" in os.environ else 77
+    recorded = record()
+    files = {"docs/replay.html": make(recorded, 0), "docs/zh/replay.html": make(recorded, 1),
+             "docs/replay.svg": make(recorded, 0, "picture")}
+    for path, text in files.items():
+        if "check" not in sys.argv:
+            (ROOT / path).write_text(text)
+        elif text != (old := (ROOT / path).read_text()):
+            pairs = zip(read(old), read(text)) if "html" in path else ()
+            for was, now in [pair for pair in pairs if pair[0] != pair[1]][:1]:
+                print(f"{path}, {was[0]}\n  is:        {was}\n  should be: {now}")
+            print(f"{path} is not what is recorded now. To renew it: python3 tests/record.py")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(play(*sys.argv[2:]) if sys.argv[1:2] == ["scene"] else main())

@@ -1,0 +1,181 @@
+/* replay_tables.js - makes of what was recorded the tables of a page, or the picture.
+ * It is in the page only while record.py makes it. */
+"use strict";
+const recorded = {{recorded}};
+const word = (key, section = "words") => recorded.words[section][key].trim().split("\n")[recorded.language].trim();
+const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const escaped = text => text.replace(/[&<>]/g, found => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[found]);
+const SIGNALS = { 2: "SIGINT", 9: "SIGKILL" };
+const FLAGS = { S: "SYN", F: "FIN", R: "RST", P: "PSH", ".": "ACK" };
+
+/* The sentence for an event: that of the first rule that fits. */
+function sentence(event, values) {
+  const rule = Object.keys(recorded.words.sentences).find(one => new RegExp(one).test(event));
+  if (!rule) throw Error(`replay.ini has no sentence for: ${event}`);
+  const text = filled(word(rule, "sentences"), { ...new RegExp(rule).exec(event), ...values });
+  return text === "-" ? "" : escaped(text).replace(/`(.*?)`/g, "<code>$1</code>") + " ";
+}
+
+/* A segment, from the line and the bytes of tcpdump. */
+function readSegment(row, scene) {
+  const [, from, to, what] = /^(\S+) > (\S+): (.*)/.exec(row.event);
+  const flags = [.../Flags \[(.*?)\]|$/.exec(what)[1] || ""].map(flag => FLAGS[flag]);
+  const digits = row.event.replace(/^.*\n|0x\w+:|\s/g, "");
+  const bytes = Uint8Array.from(digits.match(/../g), pair => parseInt(pair, 16));
+  const start = 4 * (bytes[0] & 15);
+  const data = start + (flags.length ? 4 * (bytes[start + 12] >> 4) : 8);
+  row.size = Number(/length (\d+)/.exec(what)[1]);
+  row.label = flags.join(", ") || (what.includes("ICMP") ? "ICMP" : "UDP");
+  row.data = row.label === "ICMP" ? "" : new TextDecoder().decode(bytes.slice(data, data + row.size));
+  scene.scales[from] = Number((/wscale (\d+)/.exec(what) || [0, scene.scales[from] || 0])[1]);
+  row.window = Number((/ win (\d+)/.exec(what) || [0, 0])[1]) << (flags.includes("SYN") ? 0 : scene.scales[from]);
+  const owner = end => scene.owners[end.replace(/\.(\d+)$/, ":$1")] || row.sender;
+  row.ends = [owner(from), owner(to)];
+  row.event = `sends ${row.label} ${row.size} window ${row.window}`;
+}
+
+/* Adds to a scene who is who, and to each row what has to be said about it. */
+function prepare(scene) {
+  scene.owners = {};
+  /* Without the socket of record.py; and UNIX sockets have small numbers, in their order. */
+  const numbers = [];
+  scene.states = scene.states.map(state => state.filter(([, , local]) => local !== "127.0.0.1:1"));
+  for (const row of scene.states.flat().filter(([identity]) => identity.startsWith("unix "))) {
+    if (!numbers.includes(row[0])) numbers.push(row[0]);
+    row[0] = `unix ${numbers.indexOf(row[0])}`;
+  }
+  scene.scales = {};
+  for (const [identity, , local, , , , holders] of scene.states.flat())
+    if (holders.length) scene.owners[identity] = scene.owners[local] = holders[0][0];
+  for (const [pid, label, terminal] of scene.processes) {
+    const twins = scene.processes.filter(other => other[1] === label && other[2] !== terminal);
+    scene.of[pid] = { label, terminal, name: label + (twins.length ? " " + "①②③"[terminal] : "") };
+    scene.of[pid].role = word(/_([a-z]+)/.exec(label)[1]);
+  }
+  const names = [];
+  let running = [];
+  for (const row of scene.rows) {
+    const { label = "", name = "" } = scene.of[row.process] || {};
+    const started = Object.keys(row.status).filter(pid => !running.includes(pid)).map(pid => scene.of[pid].label);
+    running = Object.keys(row.status);
+    if (row.kind === "typed" && started.length) row.event += ` and starts ${started.join(", ")}`;
+    if (row.kind === "end") row.event = row.event.replace(/\d+$/, status => SIGNALS[status & 127] || status >> 8);
+    if (row.kind === "segment") readSegment(row, scene);
+    if (row.kind === "line" && !row.text.startsWith(label + ": ")) row.event = "prints";
+    const who = name.replace(/\[.*/, "-child").replace(/^\w+?_| /g, "") || ["first", "second", "third"][row.terminal];
+    const verb = /^(?:[\w[\]]+: )?(\w+)/.exec(row.event)[1] + (/ waits for /.test(row.event) ? "-waits" : "");
+    const slug = row.kind === "segment" ? row.label.toLowerCase().replace(/, /g, "-") : `${who}.${verb}`;
+    names.push(slug);
+    const count = names.filter(one => one === slug).length;
+    row.name = slug + (count > 1 ? `-${count}` : "");
+  }
+}
+
+/* What happened, and what has changed in the kernel. */
+function happened(scene, row, before) {
+  const list = pids => pids.map(pid => "`" + scene.of[pid].name + "`").join(", ");
+  const [from, to] = (row.ends || []).map(pid => scene.of[pid].role);
+  let text = sentence(row.event, { who: row.process ? list([row.process]) : "", from, to,
+    terminal: row.terminal === null ? "" : word(`terminal ${row.terminal + 1}`) });
+  for (const now of scene.states[row.state]) {
+    const was = scene.states[before].find(one => one[0] === now[0]) || [0, "none", "", "", 0, 0, []];
+    const end = (scene.of[scene.owners[now[0]] || scene.owners[now[2]]] || { role: "" }).role;
+    if (now[1] !== was[1] || now[4] !== was[4])
+      text += sentence(`socket ${now[1]} ${now[4]} ${now[0].split(" ")[0]} was ${was[1]} ${was[4]}`, { end });
+    if (now[6].length < was[6].length && row.kind !== "typed")
+      text += sentence(`left to ${now[6].length}`, { end, who: list(now[6].map(([pid]) => pid)) });
+  }
+  const ready = Object.keys(row.status).filter(pid => row.status[pid][0] === "ready");
+  const waits = Object.keys(row.status).filter(pid => row.status[pid][0].startsWith("waits"))
+    .map(pid => `${list([pid])} (${row.status[pid][0].slice(6)})`).join(", ");
+  return `${text}<small>${waits && sentence("waits", { who: waits })}${
+    ready.length > 1 ? sentence("ready", { who: list(ready) }) : ""}</small>`;
+}
+
+/* An arrow of the wire, between two processes. */
+function arrow(scene, [from, to], { label, size, window, data }) {
+  const way = filled(word("way"), { one: scene.of[from].role, other: scene.of[to].role });
+  let text = size ? `<small>${label}</small> ${filled(word("bytes"), { size })}` : label;
+  if (window < 4096 && label.includes("ACK")) text += ` <small>${filled(word("window"), { size: window })}</small>`;
+  if (data) text += ` <code>${escaped(JSON.stringify(data.slice(0, 16)).slice(0, -1) + (data.length > 16 ? "…" : '"'))}</code>`;
+  return `<span class="arrow to-${scene.of[from].terminal < scene.of[to].terminal ? "right" : "left"}"><span class="unseen">${way}: </span>${text}</span>`;
+}
+
+/* What a process hands over to the kernel where there is no wire. */
+function handed(scene, row) {
+  const [, call, , size] = /^(?:unix|fifo)_.*: (write|connect)\((.*) = (\d+)/.exec(row.event) || [];
+  const other = call && scene.processes.find(one => (one[2] === 0) !== (row.terminal === 0));
+  return other ? arrow(scene, [row.process, other[0]], { label: size > 0 ? "" : call, size: Number(size) }) : "";
+}
+
+function tableRow(scene, row, index, rows) {
+  const shown = escaped(row.text.replace(/\n$/, "") || (row.kind === "typed" ? row.event.slice(6) : ""))
+    .replace(/^(\w+(?:\[\d+\])?:) (?=[a-z])/, "<i>$1</i> ");
+  const style = row.kind === "typed" || row.event === "prints" ? row.kind === "typed" ? "typed" : "print" : "line";
+  const text = shown && `<pre class="${style} c${row.terminal + 1}">${shown}</pre>`;
+  const wire = row.kind === "segment" ? arrow(scene, row.ends, row) : handed(scene, row);
+  return `<tr id="${scene.id}/${row.name}"><th scope="row">${index + 1}</th><td class="t1">${row.terminal === 0 ? text : ""}</td>`
+    + `<td class="w">${wire}</td><td class="t2">${row.terminal > 0 ? text : ""}</td>`
+    + `<td class="says">${happened(scene, row, index ? rows[index - 1].state : 0)}</td></tr>\n`;
+}
+
+function section(scene, index) {
+  const others = [2, 3].filter(place => place === 2 || scene.rows.some(row => row.terminal === 2))
+    .map(place => `<span class="c${place}">${word(`terminal ${place}`)}</span>`).join(" · ");
+  const heads = [["n", ""], ["", `<span class="c1">${word("terminal 1")}</span>`],
+    ["w", word(/tcp|udp/.test(scene.id) ? "wire" : "handed")], ["", others], ["says", word("happens")]];
+  return `<section id="${scene.id}">
+<h2>${index + 1}. ${word("title", scene.id)}</h2>
+<p>${word("question", scene.id)} <a href="${word("link", scene.id)}">${word("read")}</a></p>
+<div class="scroll"><table class="rows"><thead><tr>${heads.map(([style, text]) => `<th scope="col" class="${style}">${text}</th>`).join("")}</tr></thead><tbody>
+${scene.rows.map((...row) => tableRow(scene, ...row)).join("")}</tbody></table></div>
+</section>
+`;
+}
+
+/* What the other script needs of it. */
+function shortened(scenes) {
+  return { sources: Object.assign({}, ...scenes.map(scene => scene.sources)),
+    words: Object.fromEntries(Object.keys(recorded.words.words).map(key => [key, word(key)])),
+    scenes: scenes.map(scene => ({
+      id: scene.id, title: word("title", scene.id), question: word("question", scene.id), states: scene.states,
+      begin: recorded.words[scene.id].begin, link: word("link", scene.id),
+      processes: scene.processes.map(([pid, , terminal, source]) => [pid, scene.of[pid].name, terminal, source]),
+      rows: scene.rows.map(row => [row.kind, row.process, row.state, row.status, row.terminal]) })) };
+}
+
+/* The picture: the rows of a scene between two names. */
+function picture(scene, first, last) {
+  const place = name => scene.rows.findIndex(row => row.name === name);
+  const lines = scene.rows.slice(place(first), place(last) + 1).map((row, index) => {
+    const y = 60 + 20 * index;
+    const [start, end] = row.ends && scene.of[row.ends[0]].terminal === 0 ? [392, 528] : [528, 392];
+    if (row.ends)
+      return `<path d="M${start} ${y}H${end}"></path><text x="460" y="${y - 4}">${row.label} ${row.size || ""}</text>`;
+    const text = escaped(row.text.trim()).replace(/^\w+?(\[\d+\])?: /, "$1 ");
+    return `<text x="${row.terminal ? 550 : 10}" y="${y}" class="c${row.terminal + 1}">${text}</text>`;
+  });
+  const element = document.getElementById("picture").content.firstElementChild;
+  element.setAttribute("viewBox", `0 0 900 ${60 + 20 * lines.length}`);
+  element.insertAdjacentHTML("beforeend", lines.join("\n") + "\n");
+  return element.outerHTML + "\n";
+}
+
+try {
+  const scenes = Object.entries(recorded.scenes).map(([id, scene]) => ({ id, of: {}, ...scene }));
+  scenes.forEach(prepare);
+  document.documentElement.lang = ["en", "zh"][recorded.language];
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.setAttribute("aria-label", word(element.dataset.label));
+    element.title = word(element.dataset.label);
+  }
+  document.getElementById("scenes").innerHTML = scenes.map(section).join("");
+  if (recorded.part) document.getElementById("scenes").innerHTML = picture(scenes[0], "client.connect-waits", "client.prints");
+  const script = document.createElement("script");
+  script.textContent = `const data = ${JSON.stringify(shortened(scenes)).replace(/<\//g, "<\\/")};`;
+  document.currentScript.replaceWith(script);
+  document.getElementById("picture").remove();
+} catch (error) {
+  document.body.prepend(String(error));
+}
