@@ -225,12 +225,12 @@ class Stepper:
     def living(self):
         return [one for one in self.processes.values() if one.source and one.held != "end"]
 
-    # Whether it waits, or would if it were let into its call.
+    # Whether it waits, or would if it were let into its call, or is suspended.
     def is_blocked(self, process):
         if process.held == "door" and process.call in ("accept", "read", "recvfrom"):
             return not borrow(process.pid, process.fd,
                               lambda copy: select.select([copy], [], [], 0)[0])
-        return process.held is None
+        return process.held in (None, "suspended")
 
     # Lets a process go on, to where it stands still again or waits.
     def turn(self, process):
