@@ -100,8 +100,8 @@ class Recording:
         while True:
             living = self.stepper.living()
             self.order = [one for one in living if one not in self.order] + self.order
-            ready = [one for one in self.order if one in living and one.held != "suspended"
-                     and not self.stepper.is_blocked(one)]
+            ready = [one for one in self.order
+                     if one in living and not self.stepper.is_blocked(one)]
             if not ready:
                 return
             yields = self.go(ready[0])

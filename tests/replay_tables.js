@@ -8,10 +8,12 @@ const escaped = text => text.replace(/[&<>]/g, found => ({ "&": "&amp;", "<": "&
 const SIGNALS = { 2: "SIGINT", 9: "SIGKILL" };
 const FLAGS = { S: "SYN", F: "FIN", R: "RST", P: "PSH", ".": "ACK" };
 
-/* The sentence for an event: that of the first rule that fits. */
+/* The sentence for an event: that of the first rule that fits. Each rule shall be of use. */
+const used = new Set();
 function sentence(event, values) {
   const rule = Object.keys(recorded.words.sentences).find(one => new RegExp(one).test(event));
   if (!rule) throw Error(`replay.ini has no sentence for: ${event}`);
+  used.add(rule);
   const text = filled(word(rule, "sentences"), { ...new RegExp(rule).exec(event), ...values });
   return text === "-" ? "" : escaped(text).replace(/`(.*?)`/g, "<code>$1</code>") + " ";
 }
@@ -30,7 +32,8 @@ function readSegment(row, scene) {
   scene.scales[from] = Number((/wscale (\d+)/.exec(what) || [0, scene.scales[from] || 0])[1]);
   row.window = Number((/ win (\d+)/.exec(what) || [0, 0])[1]) << (flags.includes("SYN") ? 0 : scene.scales[from]);
   const owner = end => scene.owners[end.replace(/\.(\d+)$/, ":$1")] || row.sender;
-  row.ends = [owner(from), owner(to)];
+  const unreachable = /udp port (\d+) unreachable/.exec(what);
+  row.ends = unreachable ? [owner(`${from}.${unreachable[1]}`), row.sender] : [owner(from), owner(to)];
   row.event = `sends ${row.label} ${row.size} window ${row.window}`;
 }
 
@@ -172,6 +175,8 @@ try {
   }
   document.getElementById("scenes").innerHTML = scenes.map(section).join("");
   if (recorded.part) document.getElementById("scenes").innerHTML = picture(scenes[0], "client.connect-waits", "client.prints");
+  const unused = Object.keys(recorded.words.sentences).filter(rule => !used.has(rule));
+  if (unused.length) throw Error(`no scene needs the sentence for: ${unused.join("; ")}`);
   const script = document.createElement("script");
   script.textContent = `const data = ${JSON.stringify(shortened(scenes)).replace(/<\//g, "<\\/")};`;
   document.currentScript.replaceWith(script);

@@ -29,6 +29,7 @@ CALLS = {0: "read", 1: "write", 2: "open", 3: "close", 41: "socket", 42: "connec
          87: "unlink", 133: "mkfifo", 257: "open", 259: "mkfifo", 263: "unlink"}
 SLEEPS = ("35", "230")  # nanosleep, clock_nanosleep
 INTERRUPTED = range(-516, -511)  # what the kernel returns for a call to be made again
+UNACKNOWLEDGED = r"(?m)^ *\d+: (\S+ ){4}01:"  # in /proc/net/tcp: it may be sent again
 PROMPT = r"(^|\n)[$#] \Z"
 KEYS = {"^C": "\3", "^D": "\4", "^Z": "\32"}
 
@@ -138,7 +139,8 @@ class Stepper:
                 self.take_stop(*found)
             if not (signal.sigtimedwait([signal.SIGCHLD], QUIET)
                     or any(map(is_running, self.living()))
-                    or "unacked:" in run("ss", "-Htni") and time.monotonic() < limit):
+                    or re.search(UNACKNOWLEDGED, Path("/proc/net/tcp").read_text())
+                    and time.monotonic() < limit):
                 return
 
     def take_stop(self, pid, status):
@@ -223,12 +225,12 @@ class Stepper:
     def living(self):
         return [one for one in self.processes.values() if one.source and one.held != "end"]
 
-    # Whether it waits, or would if it were let into its call.
+    # Whether it waits, or would if it were let into its call, or is suspended.
     def is_blocked(self, process):
         if process.held == "door" and process.call in ("accept", "read", "recvfrom"):
             return not borrow(process.pid, process.fd,
                               lambda copy: select.select([copy], [], [], 0)[0])
-        return process.held is None
+        return process.held in (None, "suspended")
 
     # Lets a process go on, to where it stands still again or waits.
     def turn(self, process):
