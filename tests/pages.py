@@ -405,8 +405,8 @@ class House:
         command = ["localedef", "-i", language, "-f", "UTF-8", self.folder / locale]
         with contextlib.suppress(OSError):
             subprocess.run(command, check=False, capture_output=True)
-        probe = ["env", *self.language, "stat", "-c", "%F", "/"]
-        if subprocess.run(probe, check=True, capture_output=True).stdout == b"directory\n":
+        probe = ["env", *self.language, "cat", "/nothing"]
+        if subprocess.run(probe, check=False, capture_output=True).stderr.isascii():
             print(f"Skipped: the system does not speak {language} (of Debian: locales)")
             sys.exit("PAGES_REQUIRED" in os.environ or 77)
 
