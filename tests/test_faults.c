@@ -354,6 +354,9 @@ SCENE(udp_goes_on)
         expect_status(client, fault->status);
         expect_printed(client, fault->works ? HELLO : "");
         expect_status(victim, fault->status);
+        if (is_server) /* only what was given up is asked for again */
+            assert_int_equal(count_said(client, "*: recvfrom(3) = -1 EAGAIN *"),
+                             strstr(fault->inject, "EPERM") == NULL ? 0 : 1);
         check_fault(fault, victim);
         if (!fault->works)
             expect_lines(client, "*: hint: start the server, *no answer*");
