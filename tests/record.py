@@ -91,7 +91,8 @@ class Recording:
         while not rows and all(map(self.stepper.is_blocked, self.stepper.living())):
             self.stepper.pump()
             rows = self.segments()
-        self.add(*rows)
+        self.stepper.pump()  # to the end of what has begun
+        self.add(*rows, *self.segments())
         self.settle()
 
     # As on one processor: each goes on until it waits, then the one that has not for longest.
