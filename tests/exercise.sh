@@ -17,29 +17,19 @@
 # Works from any folder. Exit status: 0 all passed, or the program is made; 1
 # something failed; 2 wrong usage.
 
+set -e
 unset CDPATH # it would lead cd astray
 tests=$(dirname -- "$0")
-if [ "$1" != break ]; then
-  command -v python3 >/dev/null || {
-    echo 'exercise.sh: python3 is missing (Debian: apt-get install python3)' >&2
-    exit 2
-  }
-  exec python3 -B "$tests/exercise.py" "$@"
-fi
+[ "$1" = break ] || exec python3 -B "$tests/exercise.py" "$@"
 
-cd -- "$tests/.." || exit 2
+cd -- "$tests/.."
 name=$(sed -n "/^### $2\. /,/^### /s/.*exercise\.sh break //p" docs/exercises.md)
 name=${name:-$2}
 script=docs/breaks/$name.sed
-if [ ! -f "$script" ]; then
-  echo "exercise.sh: NAME of a break is its number in docs/exercises.md, or one of" >&2
-  (cd docs/breaks && echo "  " *.sed | sed 's/\.sed//g') >&2
-  exit 2
-fi
 # Its first line names the source that it changes, and the one to compile with it.
-read -r _ source other <"$script"
+read -r _ source other <"$script" || exit 2
 mkdir -p build
-sed -f "$script" "$source" >"build/$name.c" || exit 1
+sed -f "$script" "$source" >"build/$name.c"
 if lines=$(diff "$source" "build/$name.c"); then
   echo "exercise.sh: $script changes nothing in $source" >&2
   exit 1
@@ -47,5 +37,5 @@ fi
 echo "$source, changed:"
 printf '%s\n' "$lines" | sed -n 's/^< /-/p; s/^> /+/p'
 cc -std=c11 -D_POSIX_C_SOURCE=200809L -Icommon "build/$name.c" "$other" \
-  -o "build/$name" || exit 1
+  -o "build/$name"
 echo "build/$name is made"

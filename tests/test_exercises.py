@@ -34,7 +34,6 @@ poll | signal(SIGPIPE, SIG_IGN) | 0 | the program: SIGPIPE
 timeout | select(fd + 1, &readable, NULL, NULL, &limit) | 1 | the program hangs
 timeout | if (ready == 0) { | if (ready == 0) return 0; if (0) { | "" status 0
 timeout | answer, (size_t)size + 1, | answer, strlen(answer), | with NUL bytes
-numbered | TRIES = 3 | TRIES = 1 | FAILED: asks again
 numbered | < prefix || memcmp( | < 0 && memcmp( | expected: "ONE\nTWO\n"
 numbered | left = end - now() | left = PATIENCE | FAILED: asks again
 framing | ntohl(length) | length | see docs/inside.md, Byte order
@@ -52,7 +51,7 @@ room | fcntl(fd, F_SETFL, O_NONBLOCK) | 0 | FAILED: one does not read
 room | client->size += size > 0 | client->size = 1 | FAILED: pieces of one byte
 client /dev/null | - | - | can't be started: Permission denied ;; chmod +x /dev/null
 client | argc != 4 | system("seq 9 >&2") == 0 | status 2; its standard error: ;;   6 ;;   ... ;;   usage: client
-framing | close(fd) == -1 | shutdown(fd, SHUT_RDWR) == -1 | what is not closed? ;; Two sockets
+framing | close(fd) == -1 | shutdown(fd, SHUT_RDWR) == -1 | what is not closed?) ;; Two sockets
 client | buffer, (size_t)size) | buffer, strlen(buffer)) | before a NUL ;; What was read
 poll | (void)fprintf(stderr, "poll: ready | (void)printf("poll: ready | Nothing appears
 client | write_all(fd, "\n", 1); | ; | all but the newline
@@ -62,30 +61,25 @@ client | exit(1); | exit(2); | a reset in the middle: status 1 ;; md, Reset
 --separator ';' room | '\n' | ';' | 7 of 7 passed
 --separator : numbered | - | - | expected: "1:one"
 --length 8 framing | uint32_t ;; ntohl(length) | uint64_t ;; ntohl((uint32_t)(length >> 32)) | 7 of 7 passed
---length 3 transfer | - | - | FAILED: the file is there
+--length 3 room | - | - | room has no such variant
 --keep-going client | argc != 4 | 1 | 0 of 6 passed ;; FAILED: nobody
 --junit /dev/stdout client | argc != 4 | 1 | 0 of 6 passed ;; tests="6" failures="6" ;; name="nobody
 1 client | - | - | 1 is a break: sh tests/exercise.sh break 1
---length 3 room | - | - | room has no such variant
 """
 
 # What else has to be so: a shell exits with 0.
 COMMANDS = {
     "the sources of the pages compile":
         f"{CC} {WARNINGS} -fsyntax-only {ROOT}/docs/examples/*.c",
-    "each break changes a program, and none a source": f"""
+    "each break changes a program, and none a source; else it fails": f"""
         mkdir now; cd now
         for part in common docs fifo tcp tests unix; do cp -R {ROOT}/$part .; done
         cp -R . ../before
         for path in docs/breaks/*.sed; do
-          sh tests/exercise.sh break $(basename $path .sed) | grep '^[-+]'
+          sh tests/exercise.sh break $(basename $path .sed) | grep 'is made'
         done
-        rm build/*.c
-        test $(ls build | wc -l) = $(ls docs/breaks | wc -l)
-        rm -r build; diff -r . ../before""",
-    "a break that changes nothing is told": f"""
-        mkdir docs docs/breaks tcp; cp -R {TESTS} .; cp {ROOT}/tcp/*.c tcp
-        echo '# tcp/tcp_server.c common/helper.c' >docs/breaks/old.sed; touch docs/exercises.md
+        rm -r build; diff -r . ../before
+        echo '# tcp/tcp_server.c common/helper.c' >docs/breaks/old.sed
         ! sh tests/exercise.sh break old""",
 }
 
