@@ -40,9 +40,8 @@ function readSegment(row, scene) {
 /* Adds to a scene who is who, and to each row what has to be said about it. */
 function prepare(scene) {
   scene.owners = {};
-  /* Without the socket of record.py; and UNIX sockets have small numbers, in their order. */
+  /* UNIX sockets have small numbers, in their order. */
   const numbers = [];
-  scene.states = scene.states.map(state => state.filter(([, , local]) => local !== "127.0.0.1:1"));
   for (const row of scene.states.flat().filter(([identity]) => identity.startsWith("unix "))) {
     if (!numbers.includes(row[0])) numbers.push(row[0]);
     row[0] = `unix ${numbers.indexOf(row[0])}`;

@@ -30,6 +30,7 @@ CALLS = {0: "read", 1: "write", 2: "open", 3: "close", 41: "socket", 42: "connec
 SLEEPS = ("35", "230")  # nanosleep, clock_nanosleep
 INTERRUPTED = range(-516, -511)  # what the kernel returns for a call to be made again
 UNACKNOWLEDGED = r"(?m)^ *\d+: (\S+ ){4}01:"  # in /proc/net/tcp: it may be sent again
+OTHERS = r"(?m)^(?!.* 127.0.0.1:1 ).+"  # sockets, but for one of record.py
 PROMPT = r"(^|\n)[$#] \Z"
 KEYS = {"^C": "\3", "^D": "\4", "^Z": "\32"}
 
@@ -260,10 +261,10 @@ class Stepper:
     # are pairs of a process and a number.
     def look(self, paths=("/tmp/unix_pair", "/tmp/fifo_pair")):
         rows = []
-        for line in run("ss", "-Hatuxnpe").split("\n")[:-1]:
+        for line in re.findall(OTHERS, run("ss", "-Hatuxnpe")):
             kind, state, received, sent, local, peer, *rest = line.split()
             is_unix = kind.startswith("u_")  # its peer is behind the number of the socket
-            rows.append([f"unix {peer}" if is_unix else f"{kind} {local} {peer}", state, local,
+            rows.append([f"unix {peer:0>12}" if is_unix else f"{kind} {local} {peer}", state, local,
                          rest[0] if is_unix else peer, int(received), int(sent),
                          sorted([int(pid), int(fd)] for pid, fd in re.findall(
                              r"pid=(\d+),fd=(\d+)", line))])
