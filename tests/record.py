@@ -167,14 +167,15 @@ class Recording:
             found = self.stepper.look() if i == seen else self.states[-1]
             self.states += [found] if found != self.states[-1] else []
             row["state"] = len(self.states) - 1
-            row["status"] = {one.pid: [self.status(one), one.line]
-                             for one in self.stepper.living()}
+            row["status"] = {one.pid: [self.status(one), one.line] for one in
+                             self.stepper.processes.values() if one.source
+                             and (one.held != "end" or one.status is not None)}
             self.rows.append(row)
 
     # Whether a process can go on, or in which call it waits.
     def status(self, one):
         waits = f"waits {one.call or one.waits or one.doing}"
-        return "suspended" if one.held == "suspended" else (
+        return {"suspended": "suspended", "end": "ended"}.get(one.held) or (
             waits if self.stepper.is_blocked(one) else "ready")
 
 

@@ -114,7 +114,9 @@ function tableRow(scene, row, index, rows) {
   const shown = escaped(row.text.replace(/\n$/, "") || (row.kind === "typed" ? row.event.slice(6) : ""))
     .replace(/^(\w+(?:\[\d+\])?:) (?=[a-z])/, "<i>$1</i> ");
   const style = row.kind === "typed" || row.event === "prints" ? row.kind === "typed" ? "typed" : "print" : "line";
-  const text = shown && `<pre class="${style} c${row.terminal + 1}">${shown}</pre>`;
+  const note = row.kind === "end" || row.kind === "inside"
+    ? filled(word(row.kind), { who: scene.of[row.process].name, call: row.event.split(" ")[1] }) : "";
+  const text = note ? `<p class="aside">${note}</p>` : shown && `<pre class="${style} c${row.terminal + 1}">${shown}</pre>`;
   const wire = row.kind === "segment" ? arrow(scene, row.ends, row) : handed(scene, row);
   return `<tr id="${scene.id}/${row.name}"><th scope="row">${index + 1}</th><td class="t1">${row.terminal === 0 ? text : ""}</td>`
     + `<td class="w">${wire}</td><td class="t2">${row.terminal > 0 ? text : ""}</td>`
