@@ -158,7 +158,7 @@ chat
     it succeeds two\n
   the server ends, and it goes on | connection.md, Half-close
     it starts, S sends one\n, S ends, it prints one\n, it types two\n,
-    S gets two\n, it ends, it succeeds
+    S gets two\n, it types three\n, S gets three\n, it ends, it succeeds
   16 MiB each way, at the same time | connection.md, When nobody reads
     it starts, it types& 16_MIB, S sends 16_MIB, S gets 16_MIB, S ends, it ends,
     it succeeds 16_MIB
