@@ -38,7 +38,7 @@ static const struct row {
     {ENOENT, "bind", "make the folder of PATH first: it does not exist"},
     {ENOENT, "connect", "start the server first, with the same PATH"},
     {ENOENT, "mkfifo", "take a PATH whose folder exists (is PATH empty?)"},
-    {ENOENT, "open", "start this program again: the FIFO was just removed"},
+    {ENOENT, "", "start this program again: the path was just removed"},
     {ENOTCONN, "", "look at the other side: it ended before reading all"},
     {EOPNOTSUPP, "", "take a PATH under /tmp: this place takes no such file"},
     {EPERM, "bind", "take a PATH under /tmp: this place takes no such file"},

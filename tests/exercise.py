@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-# exercise.py - the judge of the exercises, and the maker of programs with a mistake.
-# Start it by exercise.sh, which says how.
+# exercise.py - the judge of the exercises. Start it by exercise.sh, which says how.
 #
 # CHECKS is the table of what is checked: for each exercise what has to be so, the
 # page that explains it, and the conversation that shows it, step by step: who,
@@ -14,7 +13,6 @@
 # one before, where that can be seen (Linux: /proc/net/tcp).
 import argparse
 import contextlib
-import difflib
 import os
 import pathlib
 import random
@@ -32,14 +30,13 @@ import xml.etree.ElementTree as xml
 from process import Process, limit
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BREAKS = sorted(path.stem for path in ROOT.glob("docs/breaks/*.sed"))
 DEADLINE = int(os.environ.get("EXERCISE_DEADLINE", "10"))  # seconds for a check
 HOST = "127.0.0.1"
 # What stands behind a number or a line, if no other --separator is asked for.
 SEPARATORS = {"numbered": b" ", "room": b"\n"}
 
 # The bytes that have a name in the conversations; others stand for themselves.
-MIB = bytes(range(256)) * 4096  # with NULs; it is no text
+MIB = bytes(range(256)).upper() * 4096  # with NULs; it is no text
 LINES = b"".join(b"\0\xe4%01021d\n" % number for number in range(60))
 DATA = {
     b"NOTHING": b"",
@@ -48,28 +45,28 @@ DATA = {
     b"61_LINES": LINES + b"\n",
     b"1_MIB": MIB,
     b"16_MIB": MIB * 16,
-    b"CAPITALS": MIB.upper(),
 }
 
 # Who connects first is accepted first: when C is heard, all three are in.
 ENTER = r"A connects, B connects, C sends in\n, A gets in\n, B gets in\n"
-# To close with an answer unread resets the connection.
-VANISH = "A has_unread, it is_sent STOP, A sends half, A ends, A closes"
+# The program finds a half line, the end of file, and a reset, all at once.
+VANISH = "it is_sent STOP, A sends half, A ends, A resets"
 MANY = "".join(f"{i} sends {i}\\n, " for i in range(50)) + "it has_no_new_process"
 MANY += "".join(f", {i} gets {i}\\n" for i in reversed(range(50)))
-# After its first client a server has opened what it keeps open.
+# A server that is kept for the next checks: after its first client it has opened what
+# stays open.
 SERVES = "it serves, Z ends, Z gets_all, it counts_descriptors, "
 
 CHECKS = rf"""
 client
-  a message, the end of file, the answer | connection.md, Half-close
-    it starts Hello, S gets_all Hello\n, S sends Hi!\n, S closes, it succeeds Hi!\n
+  a message, the end of file, the answer | tcp.md, The calls
+    it starts Hello, S gets_all Hello\n, S sends Hi!\n, S ends, it succeeds Hi!\n
   an answer in pieces of one byte | connection.md, Buffers
-    it starts one, S gets_all one\n, S sends_slowly 你好, S closes, it succeeds 你好
+    it starts one, S gets_all one\n, S sends_slowly 你好, S ends, it succeeds 你好
   an empty message, and no answer | connection.md, Half-close
-    it starts NOTHING, S gets_all \n, S closes, it succeeds NOTHING
+    it starts NOTHING, S gets_all \n, S ends, it succeeds NOTHING
   1 MiB, with NUL bytes | connection.md, Buffers
-    it starts one, S gets_all one\n, S sends 1_MIB, S closes, it succeeds 1_MIB
+    it starts one, S gets_all one\n, S sends 1_MIB, S ends, it succeeds 1_MIB
   a reset in the middle: status 1 | connection.md, Reset
     it starts one, S gets_all one\n, S sends_slowly hal, S resets, it fails hal
   nobody listens: status 1 | trouble.md, ECONNREFUSED
@@ -77,7 +74,7 @@ client
 
 poll
   a client, and its end of file | connection.md, Half-close
-    {SERVES}A sends one\n, A ends, A gets_all one\n
+    it is_sent STOP, A sends one\n, A ends, it is_sent CONT, A gets_all one\n
   pieces of one byte | connection.md, Buffers
     A sends_slowly 你好\n, A gets 你好\n
   one is silent, another is served | connection.md, Two sockets
@@ -85,51 +82,51 @@ poll
   50 clients at once, in one process | connection.md, Two sockets
     {MANY}
   16 MiB for one who does not read; another is served | connection.md, When nobody reads
-    A sends& 16_MIB, A is_stuck, B sends one\n, B gets one\n, A gets 16_MIB
+    A sends_all& 16_MIB, A is_stuck, B sends one\n, B gets one\n, A gets_all 16_MIB
   one vanishes while it is answered | connection.md, Reset
-    A sends one\n, {VANISH}, it is_sent CONT, B sends two\n, B gets two\n,
+    A sends one\n, A gets one\n, {VANISH}, it is_sent CONT, B sends two\n, B gets two\n,
     it has_closed_all
 
 timeout
-  a question and its answer | udp.md
-    it starts Hello, S gets Hello, S sends Hi!, it succeeds Hi!\n
-  empty datagrams | udp.md
-    it starts NOTHING, S gets NOTHING, S sends NOTHING, it succeeds \n
-  61,440 bytes, with NUL bytes | udp.md
-    it starts one, S gets one, S sends 60_LINES, it succeeds 61_LINES
-  a stranger's answer is none | udp.md
-    it starts one, S gets one, T sends no, S sends ONE, it succeeds ONE\n
-  no answer for a second: status 1 | udp.md
-    it starts one, S gets one, it fails NOTHING, it has_lasted 1, S gets_no_more
+  a question and its answer | udp.md, What to know
+    it asks Hello, S gets Hello, S sends Hi!, it succeeds Hi!\n
+  empty datagrams | udp.md, What to know
+    it asks NOTHING, S gets NOTHING, S sends NOTHING, it succeeds \n
+  61,440 bytes, with NUL bytes | udp.md, What to know
+    it asks one, S gets one, S sends 60_LINES, it succeeds 61_LINES
+  a stranger's answer is none | udp.md, What to know
+    it asks one, S gets one, T sends no, S sends ONE, it succeeds ONE\n
+  no answer for a second: status 1 | udp.md, What to know
+    it asks one, S gets one, it fails NOTHING, it has_lasted 1, S gets_no_more
   nobody listens: status 1 | trouble.md, ECONNREFUSED
     it starts_alone one, it fails NOTHING
 
 numbered
-  three questions, and an empty answer | udp.md
-    it starts one||three, S gets 1 one, S sends 1 ONE, S gets 2 , S sends 2 ,
+  three questions, and an empty answer | udp.md, Try it
+    it asks one||three, S gets 1 one, S sends 1 ONE, S gets 2 , S sends 2 ,
     S gets 3 three, S sends 3 \0, it succeeds ONE\n\n\0\n
-  an answer that comes twice | udp.md
-    it starts one|two, S gets 1 one, S sends 1 ONE, S sends 1 ONE, S gets 2 two,
+  an answer that comes twice | udp.md, Try it
+    it asks one|two, S gets 1 one, S sends 1 ONE, S sends 1 ONE, S gets 2 two,
     S sends 2 TWO, it succeeds ONE\nTWO\n
-  other numbers, no number, a stranger | udp.md
-    it starts one, S gets 1 one, S sends 2 no, S sends 11 no, S sends NOTHING,
+  other numbers, no number, a stranger | udp.md, Try it
+    it asks one, S gets 1 one, S sends 2 no, S sends 11 no, S sends NOTHING,
     S sends 1, S sends no, T sends 1 no, S sends 1 ONE, it succeeds ONE\n
-  asks again, even while others are answered | udp.md
-    it starts one, S gets 1 one, S repeats 7 no, S gets 1 one, S sends 1 ONE,
+  asks again, even while others are answered | udp.md, Try it
+    it asks one, S gets 1 one, S repeats& 7 no, S gets 1 one, S sends 1 ONE,
     it has_lasted 1, it succeeds ONE\n
-  no answer to three tries: status 1 | udp.md
-    it starts one, S gets 1 one, S gets 1 one, S gets 1 one, it fails NOTHING,
+  no answer to three tries: status 1 | udp.md, Try it
+    it asks one, S gets 1 one, S gets 1 one, S gets 1 one, it fails NOTHING,
     it has_lasted 3, S gets_no_more
 
 framing
   a message | inside.md, Byte order
-    {SERVES}A sends <5>Hello, A gets <5>HELLO, A ends, A gets_all
+    A sends <5>Hello, A gets <5>HELLO, A ends, A gets_all
   three in one piece, one of them empty | connection.md, Buffers
     A sends <1>a<0><1>b, A gets <1>A<0><1>B
   pieces of one byte, also of the length | connection.md, Buffers
     A sends_slowly <4>\0a\xe4\xbd, A gets <4>\0A\xe4\xbd
   1 MiB is not too long | connection.md, Buffers
-    A sends <1048576>, A sends 1_MIB, A gets <1048576>, A gets CAPITALS
+    A sends <1048576>, A sends 1_MIB, A gets <1048576>, A gets 1_MIB
   1 MiB and a byte is, and 4,294,967,295 | exercises.md, Messages in a stream
     A sends <1048577>, A gets_all, B sends <4294967295>, B gets_all
   the end in the middle of a message | connection.md, Half-close
@@ -139,14 +136,14 @@ framing
 
 transfer
   the file is there with its last byte | connection.md, Half-close
-    it serves copy, A sends_slowly <2>\0, it has_copy, A sends \xe4,
+    it serves copy, A sends_slowly <2>\0, it has_no_copy, A sends \xe4,
     it succeeds, it has_copy \0\xe4, it has_files 1
   an empty file, and one of 1 MiB | connection.md, Buffers
     it serves copy, A sends <0>, it succeeds, it has_copy NOTHING,
     it serves copy, B sends <1048576>, B sends 1_MIB, it succeeds, it has_copy 1_MIB
   the end too early, twice: status 1, no file | connection.md, Half-close
-    it serves copy, A sends <5>Hell, A closes, it fails, it has_files 0,
-    it serves copy, B sends \0\0, B closes, it fails, it has_files 0
+    it serves copy, A sends <5>Hell, A ends, it fails, it has_files 0,
+    it serves copy, B sends \0\0, B ends, it fails, it has_files 0
   a reset: the same | connection.md, Reset
     it serves copy, A sends_slowly <5>Hell, A resets, it fails, it has_files 0
   another file of this name stays | exercises.md, Send a file
@@ -157,11 +154,11 @@ chat
   one side speaks, the other is silent | connection.md, Buffers
     it starts, it types one\n, S gets one\n, S sends_slowly 你好\n, it prints 你好\n
   Ctrl-D, and the server goes on | connection.md, Half-close
-    it starts, it types one, it ends, S gets_all one, S sends two\n, S closes,
+    it starts, it types one, it ends, S gets_all one, S sends two\n, S ends,
     it succeeds two\n
   the server ends, and it goes on | connection.md, Half-close
     it starts, S sends one\n, S ends, it prints one\n, it types two\n,
-    S gets two\n, it ends, it succeeds
+    S gets two\n, it types three\n, S gets three\n, it ends, it succeeds
   16 MiB each way, at the same time | connection.md, When nobody reads
     it starts, it types& 16_MIB, S sends 16_MIB, S gets 16_MIB, S ends, it ends,
     it succeeds 16_MIB
@@ -172,7 +169,7 @@ chat
 
 room
   what one says all others get | sockets.md, The calls
-    {SERVES}{ENTER}, A sends one\n, B gets one\n, B sends two\n, A gets two\n
+    {ENTER}, A sends one\n, B gets one\n, B sends two\n, A gets two\n
   pieces of one byte, three lines in one | connection.md, Buffers
     {ENTER}, A sends_slowly 你好\n, B gets 你好\n, A sends one\n\n\0\n, B gets one\n\n\0\n
   half a line waits for its newline | connection.md, Buffers
@@ -190,12 +187,12 @@ room
 
 # Where to read on: for what a failure has in it; else it is the page of the check.
 ADVICE = r"""
-can't be started |
 waits for a connection | tcp.md, The calls
 ("ready"|standard output)[^|]*hangs | trouble.md, Nothing appears
 SIGPIPE | exercises.md, Do not ignore SIGPIPE
 descriptors | connection.md, Two sockets
 gets all[^|]*hangs | connection.md, Half-close
+the file | exercises.md, Send a file
 all but the newline |
 before a NUL | misconceptions.md, What was read is a C string
 the first part | connection.md, Buffers
@@ -256,24 +253,25 @@ class Program:
             self.process = Process(command, bufsize=0, stdin=subprocess.PIPE,
                                    stdout=self.files[0], stderr=self.files[1])
         except OSError as error:
-            raise AssertionError(f"it can't be started: {error.strerror}\n  is the path right?"
-                                 f" chmod +x {command[0]}? python3 in front?")
+            sys.exit(f"{command[0]} can't be started: {error.strerror}\n"
+                     f"  is the path right? chmod +x {command[0]}? python3 in front?")
 
     def is_sent(self, name):
         if self.process and self.process.poll() is None:
             self.process.send(signal.Signals[f"SIG{name.decode()}"])
 
-    # As a client; its operands stand between |.
+    # As a client of TCP; its operands stand between |.
     def starts(self, words=None):
-        server = Datagrams(type=KIND)
-        server.bind((HOST, 0))
-        others.update(S=server, T=Datagrams(type=KIND))
-        if KIND == socket.SOCK_STREAM:
-            server.listen()
+        server = socket.create_server((HOST, 0))
         self.run(server.getsockname()[1], words)
-        if KIND == socket.SOCK_STREAM:
-            wait_for("a connection", lambda: has_come(server))
-            others["S"] = Peer(server.accept()[0])
+        wait_for("a connection", lambda: has_come(server))
+        others["S"] = Peer(server.accept()[0])
+
+    # As a client of UDP.
+    def asks(self, words):
+        others.update(S=Datagrams(type=socket.SOCK_DGRAM), T=Datagrams(type=socket.SOCK_DGRAM))
+        others["S"].bind((HOST, 0))
+        self.run(others["S"].getsockname()[1], words)
 
     def starts_alone(self, words=None):
         self.run(1, words)  # at this port there is nobody
@@ -302,8 +300,7 @@ class Program:
 
     # How many descriptors are open, where that can be seen (Linux).
     def descriptors(self):
-        folder = pathlib.Path(f"/proc/{self.process.pid}/fd")
-        return len(list(folder.iterdir())) if folder.exists() else 0
+        return len(list(pathlib.Path(f"/proc/{self.process.pid}/fd").glob("*")))
 
     def counts_descriptors(self):
         self.at_first = self.descriptors()
@@ -312,12 +309,8 @@ class Program:
     # or two of its own.)
     def has_closed_all(self):
         others.clear()
-        for _ in range(200):
-            if self.descriptors() <= self.at_first + 2:
-                return
-            time.sleep(0.01)
-        raise AssertionError("what is not closed? Without clients it had"
-                             f" {self.at_first} descriptors, and has {self.descriptors()}")
+        wait_for(f"{self.at_first} descriptors, as without clients (what is not closed?)",
+                 lambda: self.descriptors() <= self.at_first + 2)
 
     def types(self, data):
         self.process.stdin.write(data)
@@ -348,7 +341,11 @@ class Program:
         if not 0 <= lasted - int(seconds) < 4:
             raise AssertionError(f"but it took {lasted:.1f} s")
 
-    def has_copy(self, data=b"(no file)"):
+    def has_no_copy(self):
+        if self.copy.exists():
+            raise AssertionError("the file is there before its last byte has come")
+
+    def has_copy(self, data):
         came = self.copy.read_bytes() if self.copy.exists() else b"(no file)"
         compare("the file:", data, came)
 
@@ -372,6 +369,10 @@ class Peer:
     def sends(self, data):
         with contextlib.suppress(OSError):  # if the program has closed, it shows later
             self.sock.sendall(data)
+
+    def sends_all(self, data):
+        self.sends(data)
+        self.ends()
 
     # Byte by byte: each when the one before has been read.
     def sends_slowly(self, data):
@@ -405,37 +406,28 @@ class Peer:
     def gets_all(self, data=b""):
         self.gets(data, "the end of file")
 
-    def has_unread(self):
-        wait_for("an answer", lambda: has_come(self.sock))
-
     def ends(self):
-        self.sock.shutdown(socket.SHUT_WR)
-
-    def closes(self):
-        self.sock.close()
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
 
     def resets(self):
-        linger = (1).to_bytes(4, sys.byteorder) + bytes(4)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        # To linger (any number but 0) for no time.
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"yes!" + bytes(4))
         self.sock.close()
 
 
 # A socket of UDP. The program's address is known when S has been asked.
 class Datagrams(socket.socket):
-    noise = b""
-
     def gets(self, data):
-        wait_for("a question", self.is_asked)
+        wait_for("a question", lambda: has_come(self))
         came, self.address = self.recvfrom(65536)
         compare("what came from the program:", data, came)
 
-    def is_asked(self):
-        if self.noise:
-            self.sends(self.noise)
-        return has_come(self, 0.2)
-
+    # Goes on until the next check.
     def repeats(self, data):
-        self.noise = data
+        while others.get("S") is self:
+            self.sendto(data, self.address)
+            time.sleep(0.2)
 
     def gets_no_more(self):
         compare("what came then:", b"", self.recv(65536) if has_come(self) else b"")
@@ -448,14 +440,14 @@ class Datagrams(socket.socket):
 def play(script):
     notes.clear()
     others.clear()
-    if not it.process and not script.startswith("it s"):
-        script = SERVES + script  # after a failure the server was ended
+    if not it.process and not re.match("it (starts|asks|serves)", script):
+        script = SERVES + script  # the first check, or one after a failure
     for step in script.split(", "):
         who, verb, *data = step.split(" ", 2)
         data = [raw.encode().decode("unicode_escape").encode("latin1") for raw in data]
         data = [re.sub(b"<(\\d+)>", length, DATA.get(word, word)) for word in data]
         if OPTIONS.separator:
-            data = [word.replace(SEPARATORS[EXERCISE], OPTIONS.separator) for word in data]
+            data = [word.replace(SEPARATORS[OPTIONS.name], OPTIONS.separator) for word in data]
         name = {"it": "the program", "S": "the server", "T": "a stranger"}.get(who)
         action = verb.rstrip("&")
         words = [name or f"client {who}", action.replace("_", " "), *map(show, data)]
@@ -492,33 +484,30 @@ def judge(page, script):
         return ""
     except (AssertionError, OSError) as error:
         limit(0)
-        report = "\n".join([*(f"  {note}" for note in notes[-8:]), f"{error}"])
-        failure = f"{notes[-1]}\n{error}"
-        if it.process:
-            time.sleep(0.5)  # it may be just ending
-            failure += f"\n{it.end()}"
-            report += f"\nthe program: {it.end()}; {last_words()}"
-            it.process.end()
-            it.process = None
+        time.sleep(0.5)  # it may be just ending
+        failure = f"{notes[-1]}\n{error}\n{it.end()}"
         rows = [row.split(" |") for row in ADVICE.strip().split("\n")]
         page = next((place for words, place in rows if re.search(words, failure)), page)
-        return report + (f"\nsee docs/{page.strip()}" if page else "")
-    finally:
-        limit(0)
+        report = [f"  {note}" for note in notes[-8:]]
+        report += [f"{error}", f"the program: {it.end()}; {last_words()}"]
+        report += [f"see docs/{page.strip()}"] if page else []
+        it.process.end()
+        it.process = None
+        return "\n".join(report)
 
 
 # Plays the checks of an exercise; returns whether one failed.
 def judge_all():
-    rows = CHECKS.partition(f"\n{EXERCISE}\n")[2].partition("\n\n")[0] + "\n"
+    rows = CHECKS.partition(f"\n{OPTIONS.name}\n")[2].partition("\n\n")[0] + "\n"
     checks = re.findall(r"^  (\S.*) \| (.*)\n((?:    .*\n)+)", rows, re.M)
-    suite = xml.Element("testsuite", name=EXERCISE, tests=f"{len(checks)}")
+    suite = xml.Element("testsuite", name=OPTIONS.name, tests=f"{len(checks)}")
     failures = 0
     for words, page, script in checks:
         if waits := re.search(r"has_lasted (\d+)", script):
             print(f"(the next check waits {waits[1]} s)", flush=True)
         report = judge(page, script)
         print(f"FAILED: {words}\n{report}" if report else f"ok: {words}", flush=True)
-        case = xml.SubElement(suite, "testcase", classname=EXERCISE, name=words)
+        case = xml.SubElement(suite, "testcase", classname=OPTIONS.name, name=words)
         if report:
             failures += 1
             xml.SubElement(case, "failure", message=f"FAILED: {words}").text = report
@@ -528,29 +517,8 @@ def judge_all():
     if OPTIONS.junit:
         xml.ElementTree(suite).write(OPTIONS.junit, "utf-8")
     print(f"{len(checks) - failures} of {len(checks)}",
-          "passed" if failures else f"passed; a solution: docs/solutions/{EXERCISE}.c")
+          "passed" if failures else f"passed; a solution: docs/solutions/{OPTIONS.name}.c")
     return failures > 0
-
-
-# Makes build/NAME, a program with the change of docs/breaks/NAME.sed, and prints the
-# change. The sources stay as they are.
-def make_broken():
-    script = ROOT / f"docs/breaks/{EXERCISE}.sed"
-    program = ROOT / "build" / EXERCISE
-    program.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        for source in (script.read_text().split()[1], "common/helper.c"):
-            old = (ROOT / source).read_text()
-            new = subprocess.run(["sed", "-f", script], input=old, check=True, text=True,
-                                 stdout=subprocess.PIPE).stdout
-            pathlib.Path(folder, pathlib.Path(source).name).write_text(new)
-            lines = difflib.unified_diff(old.split("\n"), new.split("\n"), n=0, lineterm="")
-            changes = [line for line in list(lines)[2:] if not line.startswith("@@")]
-            if changes:
-                print(f"{source}, changed:", *changes, sep="\n", flush=True)
-        subprocess.run(["cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", "-I", ROOT / "common",
-                        *pathlib.Path(folder).iterdir(), "-o", program], check=True)
-    print(f"build/{EXERCISE} is made")
 
 
 # The command line. A number is the exercise that has it in the page.
@@ -561,7 +529,7 @@ def read_command_line():
     parser.add_argument("--keep-going", action="store_true", help="go on after a failure")
     parser.add_argument("--junit", metavar="FILE",
                         help="write the results to FILE, for a course's CI, and go on")
-    parser.add_argument("--length", metavar="BYTES", type=int, choices=range(3, 9),
+    parser.add_argument("--length", metavar="BYTES", type=int, choices=range(3, 9), default=4,
                         help="framing, transfer: the length has so many bytes, not 4")
     parser.add_argument("--separator", metavar="SIGN", type=os.fsencode,
                         help="numbered, room: this, not a space or a newline")
@@ -569,30 +537,22 @@ def read_command_line():
     parser.add_argument("program", metavar="PROGRAM", nargs=argparse.REMAINDER,
                         help="how yours is started")
     options = parser.parse_args()
-    known = re.findall(r"^\w+$", CHECKS, re.M)
-    if options.name == "break":
-        known, options.name, options.program = BREAKS, " ".join(options.program), ["cc"]
-    if options.name.isdigit():
-        page = (ROOT / "docs/exercises.md").read_text()
-        section = page.partition(f"\n### {options.name}. ")[2]
-        options.name = (re.findall(r"exercise\.sh (?:break )?([a-z_]+)", section) + [""])[0]
+    given, known = options.name, re.findall(r"^\w+$", CHECKS, re.M)
+    section = (ROOT / "docs/exercises.md").read_text().partition(f"\n### {given}. ")[2]
+    if found := re.search(r"exercise\.sh (break )?([a-z_]+)", section):
+        options.name = found[2]
+    if (ROOT / f"docs/breaks/{options.name}.sed").exists():
+        parser.error(f"{given} is a break: sh tests/exercise.sh break {given}")
     if options.name not in known:
-        parser.error(f"NAME is a number, or one of\n  {' '.join(known)}")
+        parser.error(f"NAME is the number of an exercise, or one of\n  {' '.join(known)}")
     if not options.program:
         parser.error("how is your program started?")
-    if (options.length and options.name not in ("framing", "transfer")
+    if (options.length != 4 and options.name not in ("framing", "transfer")
             or options.separator and options.name not in SEPARATORS):
         parser.error(f"{options.name} has no such variant")
-    options.length = options.length or 4
     return options
 
 
 OPTIONS = read_command_line()
-EXERCISE = OPTIONS.name
-KIND = socket.SOCK_DGRAM if EXERCISE in ("timeout", "numbered") else socket.SOCK_STREAM
 it = Program()
-if __name__ == "__main__":
-    try:
-        sys.exit(make_broken() if EXERCISE in BREAKS else judge_all())
-    finally:
-        it.is_sent(b"KILL")
+sys.exit(judge_all())

@@ -14,12 +14,28 @@
 # started, in any language: "./client", or "python3 client.py". Prints each check
 # that passed, or the first thing that went wrong. --help tells of all options.
 #
-# Works from any folder. Exit status: 0 all passed, 1 something failed, 2 wrong
-# usage.
+# Works from any folder. Exit status: 0 all passed, or the program is made; 1
+# something failed; 2 wrong usage.
 
-command -v python3 >/dev/null || {
-  echo 'exercise.sh: python3 is missing (Debian: apt-get install python3)' >&2
-  exit 2
-}
+set -e
 unset CDPATH # it would lead cd astray
-exec python3 -B "$(dirname -- "$0")/exercise.py" "$@"
+tests=$(dirname -- "$0")
+[ "$1" = break ] || exec python3 -B "$tests/exercise.py" "$@"
+
+cd -- "$tests/.."
+name=$(sed -n "/^### $2\. /,/^### /s/.*exercise\.sh break //p" docs/exercises.md)
+name=${name:-$2}
+script=docs/breaks/$name.sed
+# Its first line names the source that it changes, and the one to compile with it.
+read -r _ source other <"$script" || exit 2
+mkdir -p build
+sed -f "$script" "$source" >"build/$name.c"
+if lines=$(diff "$source" "build/$name.c"); then
+  echo "exercise.sh: $script changes nothing in $source" >&2
+  exit 1
+fi
+echo "$source, changed:"
+printf '%s\n' "$lines" | sed -n 's/^< /-/p; s/^> /+/p'
+cc -std=c11 -D_POSIX_C_SOURCE=200809L -Icommon "build/$name.c" "$other" \
+  -o "build/$name"
+echo "build/$name is made"

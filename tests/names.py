@@ -29,8 +29,10 @@ NEEDS = {
 }
 
 
-# The anchors of a page's headings, in order, as GitHub makes them.
+# The anchors of a page's headings, in order, as GitHub makes them; or its ids.
 def anchors(page):
+    if page.suffix == ".html":
+        return re.findall(' id="([^"]+)"', page.read_text())
     text = FENCED.sub("", page.read_text())
     titles = re.findall(r"(?m)^#+ (.*)", text)
     return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]

@@ -325,7 +325,8 @@ class Scene:
         for terminal, line in zip(terminals, row.script()):
             self.wait(terminal, terminal.at_prompt)
             os.write(terminal.fd, line.typed.encode())
-            self.wait(terminal, terminal.is_settled)
+            # The shell has read it when the terminal has shown it.
+            self.wait(terminal, lambda t=terminal: t.story and t.is_settled())
         for terminal in reversed(terminals):  # clients end by themselves
             if any(map(BLOCKED.search, terminal.story)) and not terminal.at_prompt():
                 os.write(terminal.fd, b"\3")
@@ -404,8 +405,8 @@ class House:
         command = ["localedef", "-i", language, "-f", "UTF-8", self.folder / locale]
         with contextlib.suppress(OSError):
             subprocess.run(command, check=False, capture_output=True)
-        probe = ["env", *self.language, "stat", "-c", "%F", "/"]
-        if subprocess.run(probe, check=True, capture_output=True).stdout == b"directory\n":
+        probe = ["env", *self.language, "cat", "/nothing"]
+        if subprocess.run(probe, check=False, capture_output=True).stderr.isascii():
             print(f"Skipped: the system does not speak {language} (of Debian: locales)")
             sys.exit("PAGES_REQUIRED" in os.environ or 77)
 

@@ -35,7 +35,6 @@ SCENES = (
     ('= 6 "reply', "tcp_server -n 1 HERE 0 reply", "tcp_client HERE PORT"),
     ("= 7", "tcp_server -n 1 HERE 0", "tcp_client localhost PORT -"),
     ("SIGTERM", "tcp_server HERE 0"),
-    ("look at the server", "tcp_client HERE CLOSING_TCP -"),
     ("ECONNREFUSED", "tcp_client HERE TAKEN_TCP"),
     ("EADDRINUSE", "tcp_server HERE TAKEN_TCP"),
     ("EADDRNOTAVAIL", "tcp_server 192.0.2.1 0"),
@@ -121,7 +120,7 @@ def open_stage():
               "ODD": 'q"\\n管\033' + 30 * "é"}
     sockets = {}
     for name in ("TAKEN_TCP", "TAKEN_UDP", "REFUSING_UDP", "stale", "live",
-                 "CLOSING_TCP", "closing"):
+                 "closing"):
         family = socket.AF_UNIX if name.islower() else socket.AF_INET
         datagrams = socket.SOCK_DGRAM if "UDP" in name else 0
         one = socket.socket(family, datagrams or socket.SOCK_STREAM)
@@ -132,7 +131,7 @@ def open_stage():
             one.connect(one.getsockname())  # refuses all but itself
         if name == "stale":
             one.close()
-        if name in ("live", "CLOSING_TCP", "closing"):
+        if name in ("live", "closing"):
             one.listen()
         sockets[name] = one
     os.close(os.open("file", os.O_CREAT))
@@ -153,10 +152,9 @@ def play(folder, said, commands, values, sockets):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, encoding="utf-8")
         programs.append(program)
-        for word in words:
-            if "closing" in word.lower():
-                sockets[word].accept()[0].close()
-                words = program.stderr.read()  # its input is still open
+        if words[0] == "closing":
+            sockets["closing"].accept()[0].close()
+            words = program.stderr.read()  # its input is still open
         printer = program if "client" in name else programs[0]
         for _ in range(3 if words[-1] == "-" else 0):
             program.stdin.write("a line\n")

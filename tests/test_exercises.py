@@ -5,7 +5,7 @@
 #
 #   python3 test_exercises.py [PROGRAMS]
 #
-# Exit status: 0; 1 if the judge was wrong, and what it said is printed; 77 if it
+# Exit status: 0; 1 if something was wrong, and what was said is printed; 77 if it
 # was skipped. (PROGRAMS, which all tests get, is not used.)
 import concurrent.futures
 import pathlib
@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import xml.etree.ElementTree as xml
 
 TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent
 SOLUTIONS = ROOT / "docs/solutions"
+CC = "cc -std=c11 -D_POSIX_C_SOURCE=200809L"
 WARNINGS = ("-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes"
             " -Wformat=2 -Werror")
 
@@ -27,14 +27,13 @@ WARNINGS = ("-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes"
 WRONG = r"""
 client | shutdown(fd, SHUT_WR) == -1 | fd == -1 | the program hangs
 client | while ((size = read( | if ((size = read( | FAILED: an answer in pieces
-client | buffer, (size_t)size) | buffer, strnlen(buffer, 4096)) | FAILED: 1 MiB
 poll | while (i < CLIENTS_MAX && | while (0 && | FAILED: one is silent
+poll | (size_t)size; ;; ssize_t written | (size_t)size; return true; ;; if (!recv(fd, (char[1]){0}, 1, MSG_PEEK)) return false; ssize_t written | FAILED: a client, and
 poll | fcntl(fd, F_SETFL, O_NONBLOCK) | 0 | FAILED: 16 MiB for one who
 poll | signal(SIGPIPE, SIG_IGN) | 0 | the program: SIGPIPE
 timeout | select(fd + 1, &readable, NULL, NULL, &limit) | 1 | the program hangs
 timeout | if (ready == 0) { | if (ready == 0) return 0; if (0) { | "" status 0
 timeout | answer, (size_t)size + 1, | answer, strlen(answer), | with NUL bytes
-numbered | TRIES = 3 | TRIES = 1 | FAILED: asks again
 numbered | < prefix || memcmp( | < 0 && memcmp( | expected: "ONE\nTWO\n"
 numbered | left = end - now() | left = PATIENCE | FAILED: asks again
 framing | ntohl(length) | length | see docs/inside.md, Byte order
@@ -43,6 +42,7 @@ framing | size > MESSAGE_MAX | size >= MESSAGE_MAX | FAILED: 1 MiB is not too lo
 transfer | if (unlink(part) | if (is_complete && unlink(part) | its files
 transfer | if (result <= 0) | if (result == 0) return true; else if (0) | "" status 0
 transfer | is_complete && link( | is_complete && unlink(argv[3]) < 2 && link( | stays
+transfer | mkstemp(part) | creat(strcpy(part, argv[3]), 0600) | before its last byte has come ;; md, Send a file
 chat | = fork() | = 0 | waits for the program to read
 chat | shutdown(fd, SHUT_WR) | close(fd) | FAILED: Ctrl-D
 chat | if (!is_received) | if (1) | see docs/connection.md, Half-close
@@ -51,97 +51,77 @@ room | fcntl(fd, F_SETFL, O_NONBLOCK) | 0 | FAILED: one does not read
 room | client->size += size > 0 | client->size = 1 | FAILED: pieces of one byte
 client /dev/null | - | - | can't be started: Permission denied ;; chmod +x /dev/null
 client | argc != 4 | system("seq 9 >&2") == 0 | status 2; its standard error: ;;   6 ;;   ... ;;   usage: client
-framing | close(fd) == -1 | shutdown(fd, SHUT_RDWR) == -1 | what is not closed? ;; Two sockets
+framing | close(fd) == -1 | shutdown(fd, SHUT_RDWR) == -1 | what is not closed?) ;; Two sockets
 client | buffer, (size_t)size) | buffer, strlen(buffer)) | before a NUL ;; What was read
 poll | (void)fprintf(stderr, "poll: ready | (void)printf("poll: ready | Nothing appears
 client | write_all(fd, "\n", 1); | ; | all but the newline
+client | argv[3], strlen(argv[3])); | "", 0); | came:     "\n" ;; md, The calls
+client | while ((size = read( | while ((size = 0 * lseek( | "Hi!\n" status 0 ;; is nothing ;; md, The calls
 client | exit(1); | exit(2); | a reset in the middle: status 1 ;; md, Reset
---separator ; room | '\n' | ';' | 7 of 7 passed
+--separator ';' room | '\n' | ';' | 7 of 7 passed
 --separator : numbered | - | - | expected: "1:one"
 --length 8 framing | uint32_t ;; ntohl(length) | uint64_t ;; ntohl((uint32_t)(length >> 32)) | 7 of 7 passed
---length 3 transfer | - | - | FAILED: the file is there
 --length 3 room | - | - | room has no such variant
+--keep-going client | argc != 4 | 1 | 0 of 6 passed ;; FAILED: nobody
+--junit /dev/stdout client | argc != 4 | 1 | 0 of 6 passed ;; tests="6" failures="6" ;; name="nobody
+1 client | - | - | 1 is a break: sh tests/exercise.sh break 1
 """
 
+# What else has to be so: a shell exits with 0.
+COMMANDS = {
+    "the sources of the pages compile":
+        f"{CC} {WARNINGS} -fsyntax-only {ROOT}/docs/examples/*.c",
+    "each break changes a program, and none a source; else it fails": f"""
+        mkdir now; cd now
+        for part in common docs fifo tcp tests unix; do cp -R {ROOT}/$part .; done
+        cp -R . ../before
+        for path in docs/breaks/*.sed; do
+          sh tests/exercise.sh break $(basename $path .sed) | grep 'is made'
+        done
+        rm -r build; diff -r . ../before
+        echo '# tcp/tcp_server.c common/helper.c' >docs/breaks/old.sed
+        ! sh tests/exercise.sh break old""",
+}
 
-def run(command):
-    return subprocess.run(command, shell=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, encoding="utf-8")
 
-
-# Prints what was tested; returns whether it was right, and else prints why.
-def result(is_right, what, output):
-    sys.stdout.write(f"ok: {what}\n" if is_right else f"FAILED: {what}\n{output}\n")
+# Runs a command in a folder of its own. Returns whether it has ended well, or not, and
+# printed all these words; prints so, or else what it printed.
+def is_so(what, command, source="", words=(), is_well=True):
+    with tempfile.TemporaryDirectory() as folder:
+        shell = subprocess.run(["sh", "-ec", command], cwd=folder, input=source, text=True,
+                               encoding="utf-8", stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
+    is_right = (shell.returncode == 0) == is_well and all(word in shell.stdout for word in words)
+    sys.stdout.write(f"ok: {what}\n" if is_right else
+                     f"FAILED: {what}\n{shell.stdout}{shell.returncode}\n")
     return is_right
 
 
-# Whether the judge says these words of a solution that was made wrong; or passes it.
-def is_judged(call, old="-", new="-", words=" passed"):
+# The job that judges a solution, which was made wrong or passes.
+def judged(call, old="-", new="-", words=" passed"):
     name = next(path.stem for path in SOLUTIONS.glob("*.c") if path.stem in call.split())
     source = (SOLUTIONS / f"{name}.c").read_text()
-    is_there = all(text in source for text in old.split(" ;; "))
     for one, other in zip(old.split(" ;; "), new.split(" ;; ")):
+        assert one in source, f"not in {name}.c: {one}"
         source = source.replace(one, other)
-    with tempfile.TemporaryDirectory() as folder:
-        program = pathlib.Path(folder, name)
-        program.with_suffix(".c").write_text(source)
-        judge = run(f"""cc -std=c11 -D_POSIX_C_SOURCE=200809L {program}.c -o {program} \
-            {WARNINGS if old == '-' else '-w'} && \
-            EXERCISE_DEADLINE={30 if words.endswith(' passed') else 8} \
-            sh '{TESTS}/exercise.sh' {call.replace(";", "';'")} {program}""")
-    is_right = is_there and all(word in judge.stdout for word in words.split(" ;; "))
-    is_right &= (judge.returncode == 0) == words.endswith(" passed")
-    return result(is_right, f"{call} | {old} | {words}", f"{judge.stdout}{judge.returncode}")
-
-
-# Whether all checks are played and reported, if one fails.
-def is_reported():
-    with tempfile.TemporaryDirectory() as folder:
-        file = pathlib.Path(folder, "junit.xml")
-        judge = run(f"sh '{TESTS}/exercise.sh' --junit {file} client true")
-        suite = xml.parse(file).getroot()
-    cases = [len(suite.findall(what)) for what in ("testcase", "testcase/failure")]
-    is_right = "0 of 6 passed" in judge.stdout and cases == [6, 6]
-    return result(is_right and suite.get("failures") == "6", "--junit", f"{cases}{judge.stdout}")
-
-
-# Whether each break changes a program, and none a source.
-def is_left():
-    with tempfile.TemporaryDirectory() as folder:
-        copy = pathlib.Path(folder, "copy")
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("build*", ".git"))
-        before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-        output = [run(f"sh {copy}/tests/exercise.sh break {path.stem}").stdout
-                  for path in sorted((ROOT / "docs/breaks").glob("*.sed"))]
-        shutil.rmtree(copy / "build")
-        after = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-    is_right = before == after and all(
-        re.search(r"changed:\n(?s:.*)\nbuild/\w+ is made\n$", text) for text in output)
-    return result(is_right, "break", "".join(output))
-
-
-# Whether a source of the pages compiles without a warning.
-def compiles(path):
-    compiler = run(f"cc -std=c11 -D_POSIX_C_SOURCE=200809L {WARNINGS} -fsyntax-only {path}")
-    return result(compiler.returncode == 0, path, compiler.stdout)
-
-
-# Whether a page has a heading that begins like this.
-def has_heading(page, words):
-    text = (ROOT / "docs" / page).read_text()
-    return result(re.search(rf"(?m)^#+ (\d+\. )?{re.escape(words)}", text), f"{page}, {words}", "")
+    is_well = words.endswith(" passed")
+    command = f"""{CC} {WARNINGS if old == '-' else '-w'} -x c - -o {name}
+        EXERCISE_DEADLINE={30 if is_well else 8} sh {TESTS}/exercise.sh {call} ./{name}"""
+    return f"{call} | {old} | {words}", command, source, words.split(" ;; "), is_well
 
 
 def main():
     if not shutil.which("cc"):
         sys.exit(77)
-    jobs = [[is_judged, path.stem] for path in sorted(SOLUTIONS.glob("*.c"))]
-    jobs += [[is_judged, *line.split(" | ")] for line in WRONG.split("\n") if line]
-    jobs += [[compiles, path] for path in sorted((ROOT / "docs/examples").glob("*.c"))]
-    named = re.findall(r"(?m) \| (\w+\.md), (.+)$", (TESTS / "exercise.py").read_text())
-    jobs += [[has_heading, *place] for place in sorted(set(named))]
+    jobs = [judged(path.stem) for path in sorted(SOLUTIONS.glob("*.c"))]
+    jobs += [judged(*row.split(" | ")) for row in WRONG.strip().split("\n")]
+    jobs += COMMANDS.items()
+    # Each place that the judge names is a page and how one of its headings begins.
+    named = re.findall(r"(?m) \| (\w+\.md),? ?(.*)$", (TESTS / "exercise.py").read_text())
+    jobs += [(f"{page}, {words}", f"test '{words}' && grep -E"
+              rf" '^#+ ([0-9]+\. )?{words}' {ROOT}/docs/{page}") for page, words in set(named)]
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        right = list(pool.map(lambda job: job[0](*job[1:]), [*jobs, [is_left], [is_reported]]))
+        right = list(pool.map(lambda job: is_so(*job), jobs))
     sys.exit(not all(right))
 
 

@@ -143,7 +143,7 @@ static const struct {
     {"fifo_writer", LSTAT ":error=EIO", "lstat(path)", ""},
     {"fifo_writer", OPEN ":error=ENOENT", "open(path, O_WRONLY)",
      "*just removed"},
-    {"fifo_reader", LSTAT ":error=ENOENT", "lstat(path)", ""},
+    {"fifo_reader", LSTAT ":error=ENOENT", "lstat(path)", "*removed"},
     {"fifo_reader", MKFIFO ":error=EOPNOTSUPP", "mkfifo(path, 0600)",
      "*under /tmp*"},
     {"fifo_reader", OPEN ":error=EACCES", "open(path, O_RDONLY)", "*PATH*"},
@@ -354,6 +354,9 @@ SCENE(udp_goes_on)
         expect_status(client, fault->status);
         expect_printed(client, fault->works ? HELLO : "");
         expect_status(victim, fault->status);
+        if (is_server) /* only what was given up is asked for again */
+            assert_int_equal(count_said(client, "*: recvfrom(3) = -1 EAGAIN *"),
+                             strstr(fault->inject, "EPERM") == NULL ? 0 : 1);
         check_fault(fault, victim);
         if (!fault->works)
             expect_lines(client, "*: hint: start the server, *no answer*");

@@ -125,9 +125,6 @@ def main():
     if not find():
         print("Skipped, for want of chromium")
         return 1 if "REPLAY_REQUIRED" in os.environ else 77
-    for path in [DOCS.parent / "README.md", *DOCS.glob("**/*.md")]:
-        for page, moment in re.findall(r"\(([\w./]*replay\.html)#([^)]+)\)", path.read_text()):
-            same(f"{path}: {moment}", f'id="{moment}"' in (path.parent / page).read_text(), True)
     process.limit(115)  # only a hang takes so long
     browser = Browser()
     for domain in ("Runtime", "Log", "Network"):

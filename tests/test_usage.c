@@ -66,8 +66,8 @@ static const struct {
     {"*p_*", "-- -q -h", NO_PORT "-h", 2},
     {"[uf]*[ox]_*", "-- -h/x", "*(*-h/x*) = -1 ENOENT (*", 1},
     /* A path is never cut: that would be another path. */
-    {"unix_*", "''", "PATH must have 1 to *, not 0\n*: hint: take a *", 1},
-    {"unix_*", "\"$(printf %0${SIZE}d 0)\"", /* longer by one */
+    {"unix_*", "-q ''", "PATH must have 1 to *, not 0\n*: hint: take a *", 1},
+    {"unix_*", "-q \"$(printf %0${SIZE}d 0)\"", /* longer by one */
      "PATH must have 1 to *, not *\n*: hint: take a *", 1},
     {"fifo_*", "''", "mkfifo(, 0600) = -1 ENOENT (*\n*: hint: *empty*", 1},
     {"fifo_*", "\"$(printf %0300d 0)\"",

@@ -1,3 +1,3 @@
-# tcp/tcp_server.c
+# tcp/tcp_server.c common/helper.c
 /^        result = close(conn_fd);/d
 /^        tell(result, "close(%d)", conn_fd);/d

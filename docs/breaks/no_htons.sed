@@ -1,4 +1,4 @@
-# tcp/tcp_server.c
+# tcp/tcp_server.c common/helper.c
 /^#include <netdb.h>/a\
 #include <netinet/in.h>
 / listen_fd = bind_to(list);/i\

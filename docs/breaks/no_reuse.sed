@@ -1,4 +1,4 @@
-# tcp/tcp_server.c
+# tcp/tcp_server.c common/helper.c
 /const int on = 1;/d
 / = setsockopt(/d
 /"setsockopt(/d

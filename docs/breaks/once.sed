@@ -1,3 +1,3 @@
-# fifo/fifo_writer.c
+# common/helper.c fifo/fifo_writer.c
 s/next += written;/break;/
 /size -= (size_t)written;/d

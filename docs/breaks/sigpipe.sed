@@ -1,2 +1,2 @@
-# fifo/fifo_writer.c
+# fifo/fifo_writer.c common/helper.c
 /signal(SIGPIPE, SIG_IGN)/d

@@ -1,3 +1,3 @@
-# unix/unix_server.c
+# unix/unix_server.c common/helper.c
 /int result = bind(/i\
     (void)unlink(path);
