@@ -37,6 +37,8 @@ class Browser:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self.session = {"sessionId": session["sessionId"]}
+        self.call("Page.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
 
     # Receives a message.
     def receive(self):
@@ -55,10 +57,10 @@ class Browser:
 
     # Opens a file, anew each time, and waits until it has been loaded.
     def open(self, path, place=""):
-        self.events.clear()
         self.opened += 1
-        self.call("Page.navigate", url=f"file://{path}?{self.opened}#{place}")
-        while not any(one["method"] == "Page.loadEventFired" for one in self.events):
+        target = f"file://{path}?{self.opened}#{place}"
+        loader = {"name": "load", "loaderId": self.call("Page.navigate", url=target)["loaderId"]}
+        while not any(loader.items() <= one["params"].items() for one in self.events):
             self.events.append(self.receive())
 
     # The value of a script in the page.
