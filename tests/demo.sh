@@ -138,14 +138,6 @@ start_server 'build/udp_server -n 1 127.0.0.1 0'
 start "build/udp_client 127.0.0.1 ${address#*:}"
 finish 0
 
-scene 'UDP asks again when no answer comes: the server is suspended so long.'
-start_server 'build/udp_server -n 2 127.0.0.1 0'
-kill -s STOP "$server"
-start "build/udp_client 127.0.0.1 ${address#*:}"
-show_until '*, try 2 of 3'
-kill -s CONT "$server"
-finish 0
-
 scene 'UNIX: nearly the calls of TCP on one machine; the address is a file.'
 start_server "build/unix_server -n 1 $folder/socket"
 start "build/unix_client $address"

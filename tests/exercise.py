@@ -158,7 +158,7 @@ chat
     it succeeds two\n
   the server ends, and it goes on | connection.md, Half-close
     it starts, S sends one\n, S ends, it prints one\n, it types two\n,
-    S gets two\n, it ends, it succeeds
+    S gets two\n, it types three\n, S gets three\n, it ends, it succeeds
   16 MiB each way, at the same time | connection.md, When nobody reads
     it starts, it types& 16_MIB, S sends 16_MIB, S gets 16_MIB, S ends, it ends,
     it succeeds 16_MIB
@@ -473,7 +473,7 @@ def last_words():
     lines[6:-1] = ["..."] * (len(lines) > 7)
     lines = ["".join(c if c.isprintable() else show(c.encode())[1:-1] for c in line)
              for line in lines]
-    return ["its standard error:", *lines] if lines else ["it said nothing"]
+    return "\n  ".join(["its standard error:", *lines] if lines else ["it said nothing"])
 
 
 # Plays a check; returns what went wrong, or nothing.
@@ -488,11 +488,12 @@ def judge(page, script):
         failure = f"{notes[-1]}\n{error}\n{it.end()}"
         rows = [row.split(" |") for row in ADVICE.strip().split("\n")]
         page = next((place for words, place in rows if re.search(words, failure)), page)
-        report = "\n  ".join(["", *notes[-8:]])[1:] + f"\n{error}\nthe program: {it.end()}; "
-        report += "\n  ".join(last_words()) + (f"\nsee docs/{page.strip()}" if page else "")
+        report = [f"  {note}" for note in notes[-8:]]
+        report += [f"{error}", f"the program: {it.end()}; {last_words()}"]
+        report += [f"see docs/{page.strip()}"] if page else []
         it.process.end()
         it.process = None
-        return report
+        return "\n".join(report)
 
 
 # Plays the checks of an exercise; returns whether one failed.

@@ -261,7 +261,8 @@ def main():
         elif text != (old := (ROOT / path).read_text()):
             pairs = zip(read(old), read(text)) if "html" in path else ()
             for was, now in [pair for pair in pairs if pair[0] != pair[1]][:1]:
-                print(f"{path}, {was[0]}\n  is:        {was}\n  should be: {now}")
+                is_now, should_be = next(one for one in zip(was, now) if one[0] != one[1])
+                print(f"{path}, {was[0]}\n  is:        {is_now}\n  should be: {should_be}")
             print(f"{path} is not what is recorded now. To renew it: python3 tests/record.py")
             return 1
     return 0

@@ -28,7 +28,7 @@ WRONG = r"""
 client | shutdown(fd, SHUT_WR) == -1 | fd == -1 | the program hangs
 client | while ((size = read( | if ((size = read( | FAILED: an answer in pieces
 poll | while (i < CLIENTS_MAX && | while (0 && | FAILED: one is silent
-poll | client->unsent = (size_t)size; ;; if (client->unsent == 0) { | client->unsent = (size_t)size; return true; ;; char end; if (recv(fd, &end, 1, MSG_PEEK) == 0) return false; if (client->unsent == 0) { | FAILED: a client, and
+poll | (size_t)size; ;; ssize_t written | (size_t)size; return true; ;; if (!recv(fd, (char[1]){0}, 1, MSG_PEEK)) return false; ssize_t written | FAILED: a client, and
 poll | fcntl(fd, F_SETFL, O_NONBLOCK) | 0 | FAILED: 16 MiB for one who
 poll | signal(SIGPIPE, SIG_IGN) | 0 | the program: SIGPIPE
 timeout | select(fd + 1, &readable, NULL, NULL, &limit) | 1 | the program hangs

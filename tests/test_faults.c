@@ -143,7 +143,7 @@ static const struct {
     {"fifo_writer", LSTAT ":error=EIO", "lstat(path)", ""},
     {"fifo_writer", OPEN ":error=ENOENT", "open(path, O_WRONLY)",
      "*just removed"},
-    {"fifo_reader", LSTAT ":error=ENOENT", "lstat(path)", "*just removed"},
+    {"fifo_reader", LSTAT ":error=ENOENT", "lstat(path)", "*removed"},
     {"fifo_reader", MKFIFO ":error=EOPNOTSUPP", "mkfifo(path, 0600)",
      "*under /tmp*"},
     {"fifo_reader", OPEN ":error=EACCES", "open(path, O_RDONLY)", "*PATH*"},

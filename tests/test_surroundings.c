@@ -78,53 +78,6 @@ SCENE(each_address_of_a_name_is_tried)
     run("umount /etc/hosts && rm names");
 }
 
-/* Sockets of the first address's family fail, as those of IPv6 on a machine
- * that has none: so the next address is taken. strace counts those that
- * getaddrinfo makes, too, and so there is a run before, to count them. */
-SCENE(a_family_may_be_missing)
-{
-    static const char *const kinds[] = {"tcp", "udp"};
-
-    if (!has_ipv6() || system("strace -qq -o /dev/null true 2>/dev/null") != 0)
-        skip();
-    name_addresses();
-    setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* it can't be traced */
-    for (int i = 0; i < 2; i++) {
-        setenv(
-            "RUN",
-            formatted("n=$(strace -qq -e trace=socket %s_client -q pair.test "
-                      "1 2>&1 | grep -c ^socket); exec strace -D -qq -o "
-                      "/dev/null -e inject=socket:error=EAFNOSUPPORT:"
-                      "when=$((n - 1))",
-                      kinds[i]),
-            1);
-        struct program *server =
-            start("sh -c \"$RUN %s_server -n 1 pair.test 0\"", kinds[i]);
-        const char *port = port_of(server);
-        struct program *client =
-            start("sh -c \"$RUN %s_client pair.test %s\"", kinds[i], port);
-        expect_status(client, 0);
-        expect_lines(client, "*: socket(*) = -1 EAFNOSUPPORT (*\n"
-                             "*: socket(*) = 3\n*: connect(3, *) = 0");
-        expect_status(server, 0);
-        expect_lines(server, "*: socket(*) = -1 EAFNOSUPPORT (*\n"
-                             "*: socket(*) = 3\n*: bind(3, *) = 0");
-    }
-    run("umount /etc/hosts && rm names");
-}
-
-SCENE(an_address_may_need_its_interface)
-{
-    if (!has_ipv6())
-        skip();
-    run("ip address add fe80::1/64 dev lo nodad");
-    struct program *server = start("udp_server fe80::1%%lo 0");
-    struct program *client =
-        start("udp_client fe80::1%%lo %s", port_of(server));
-    expect_said(server, "*: ready on [fe80::1%lo]:*");
-    expect_said(client, "*: connect(3, [fe80::1%lo]:*) = 0");
-}
-
 /* As root without these rights. */
 #define NO_ACCESS "setpriv --bounding-set -dac_override,-dac_read_search "
 #define NO_PORTS  "setpriv --bounding-set -net_bind_service "
@@ -237,8 +190,6 @@ int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(each_address_of_a_name_is_tried),
-        TEST(a_family_may_be_missing),
-        TEST(an_address_may_need_its_interface),
         TEST(what_is_in_the_way_is_told_and_a_hint_says_what_to_do),
         TEST(no_port_is_free),
         TEST(input_that_does_not_block_fails),
