@@ -42,7 +42,7 @@ framing | size > MESSAGE_MAX | size >= MESSAGE_MAX | FAILED: 1 MiB is not too lo
 transfer | if (unlink(part) | if (is_complete && unlink(part) | its files
 transfer | if (result <= 0) | if (result == 0) return true; else if (0) | "" status 0
 transfer | is_complete && link( | is_complete && unlink(argv[3]) < 2 && link( | stays
-transfer | mkstemp(part) | creat(strcpy(part, argv[3]), 0600) | before its last byte has come ;; md, Send a file
+transfer | mkstemp(part) | fileno(fopen(argv[3], "w")) | before its last byte has come ;; md, Send a file
 chat | = fork() | = 0 | waits for the program to read
 chat | shutdown(fd, SHUT_WR) | close(fd) | FAILED: Ctrl-D
 chat | if (!is_received) | if (1) | see docs/connection.md, Half-close
@@ -56,7 +56,7 @@ client | buffer, (size_t)size) | buffer, strlen(buffer)) | before a NUL ;; What 
 poll | (void)fprintf(stderr, "poll: ready | (void)printf("poll: ready | Nothing appears
 client | write_all(fd, "\n", 1); | ; | all but the newline
 client | argv[3], strlen(argv[3])); | "", 0); | came:     "\n" ;; md, The calls
-client | while ((size = read( | while ((size = 0 * lseek( | "Hi!\n" status 0 ;; is nothing ;; md, The calls
+client | while ((size = read( | while ((size = 0 * read( | "Hi!\n" status 0 ;; is nothing ;; md, The calls
 client | exit(1); | exit(2); | a reset in the middle: status 1 ;; md, Reset
 --separator ';' room | '\n' | ';' | 7 of 7 passed
 --separator : numbered | - | - | expected: "1:one"
