@@ -46,6 +46,8 @@ function prepare(scene) {
     if (!numbers.includes(row[0])) numbers.push(row[0]);
     row[0] = `unix ${numbers.indexOf(row[0])}`;
   }
+  const rank = ([identity, state]) => (state === "LISTEN" ? 0 : 1) + identity;
+  for (const state of scene.states) state.sort((one, other) => rank(one) < rank(other) ? -1 : 1);
   scene.scales = {};
   for (const [identity, , local, , , , holders] of scene.states.flat())
     if (holders.length) scene.owners[identity] = scene.owners[local] = holders[0][0];
