@@ -162,7 +162,7 @@ function picture(scene, first, last) {
     return `<text x="${row.terminal ? 550 : 10}" y="${y}" class="c${row.terminal + 1}">${text}</text>`;
   });
   const element = document.getElementById("picture").content.firstElementChild;
-  element.setAttribute("viewBox", `0 0 900 ${60 + 20 * lines.length}`);
+  element.setAttribute("viewBox", `0 0 930 ${60 + 20 * lines.length}`);
   element.insertAdjacentHTML("beforeend", lines.join("\n") + "\n");
   return element.outerHTML + "\n";
 }
