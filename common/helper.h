@@ -9,7 +9,7 @@
  *
  * prints "tcp_server: listen(3, 128) = 0", or "... = -1 EADDRINUSE (Address
  * already in use)", on standard error. Each line is one write() of less than
- * PIPE_BUF bytes, so the lines of several processes never mix (POSIX, write);
+ * PIPE_BUF bytes, so the lines of several processes don't mix (POSIX, write);
  * those of a child show its number. Bytes that could disturb a terminal are
  * escaped. Nothing that prints changes errno.
  */

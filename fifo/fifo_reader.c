@@ -24,7 +24,7 @@ static int open_fifo(const char *path)
     struct stat file;
 
     /* mkfifo: makes the path, for the owner alone. EEXIST is no failure: the
-     * writer came first, and has made it. */
+     * writer came first, or something was left there. */
     int result = mkfifo(path, S_IRUSR | S_IWUSR);
     if (result == -1 && errno == EEXIST)
         say("mkfifo(%s, 0600) = -1 EEXIST (File exists)", path);
@@ -58,7 +58,8 @@ static void print_all(int fd)
         say("read(%d) waits for the writer", fd);
         ssize_t size = read(fd, buffer, sizeof buffer);
         tell_data(size, buffer, "read", fd);
-        /* EINTR: a signal handler ran first. Here is none; a copy may have. */
+        /* EINTR: a signal handler ran first. This program has none; if you add
+         * one, this loop goes on. */
         if (size == -1 && errno == EINTR)
             continue;
         if (size == 0)

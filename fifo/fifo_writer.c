@@ -25,7 +25,7 @@ static int open_fifo(const char *path)
     struct stat file;
 
     /* mkfifo: makes the path, for the owner alone. EEXIST is no failure: the
-     * reader came first, and has made it. */
+     * reader came first, or something was left there. */
     int result = mkfifo(path, S_IRUSR | S_IWUSR);
     if (result == -1 && errno == EEXIST)
         say("mkfifo(%s, 0600) = -1 EEXIST (File exists)", path);
@@ -58,7 +58,8 @@ static int write_input(int fd)
         say("read(%d) waits for input (Ctrl-D ends it)", STDIN_FILENO);
         ssize_t size = read(STDIN_FILENO, buffer, sizeof buffer);
         tell_data(size, buffer, "read", STDIN_FILENO);
-        /* EINTR: a signal handler ran first. Here is none; a copy may have. */
+        /* EINTR: a signal handler ran first. This program has none; if you add
+         * one, this loop goes on. */
         if (size == -1 && errno == EINTR)
             continue;
         if (size <= 0)

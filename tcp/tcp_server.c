@@ -20,7 +20,7 @@
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-/* How many clients may wait for accept, and how many children may run. */
+/* About how many clients may wait for accept; how many children may run. */
 enum { BACKLOG = 128, CHILDREN = 256 };
 
 /* Returns a socket that is bound to the first address that works. */
@@ -65,7 +65,8 @@ static void serve(int conn_fd, const char *reply)
         say("read(%d) waits for the client", conn_fd);
         ssize_t size = read(conn_fd, buffer, sizeof buffer);
         tell_data(size, buffer, "read", conn_fd);
-        /* EINTR: a signal handler ran first. Here is none; a copy may have. */
+        /* EINTR: a signal handler ran first. This program has none; if you add
+         * one, this loop goes on. */
         if (size == -1 && errno == EINTR)
             continue;
         if (size <= 0)
@@ -92,12 +93,12 @@ int main(int argc, char *argv[])
     const char *operands[] = {"127.0.0.1", "12345", NULL};
     long count = read_command_line(argc, argv, usage, operands, 3);
     const char *reply = operands[2];
-    long accepted = 0, ended = 0; /* clients; children that served one */
+    long accepted = 0, ended = 0; /* clients; children, as collected */
 
     /* Without this, a write to a client that has gone would end the program
      * by SIGPIPE; now the write fails, with EPIPE. */
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGCHLD, SIG_DFL); /* if ignored, waitpid would not count */
+    (void)signal(SIGCHLD, SIG_DFL); /* who started us may have ignored it */
 
     /* resolve calls getaddrinfo: a name may have several addresses. */
     struct addrinfo *list = resolve(operands[0], operands[1], 0, SOCK_STREAM);
@@ -148,7 +149,8 @@ int main(int argc, char *argv[])
         tell(result, "close(%d)", conn_fd);
 
         /* waitpid: collects children that have ended and are zombies until
-         * then. It waits only if too many are running. */
+         * then, at the latest until the next client. WNOHANG: it does not wait
+         * for one, unless too many are running. */
         while (waitpid(-1, NULL, accepted - ended < CHILDREN ? WNOHANG : 0) > 0)
             ended++;
     }

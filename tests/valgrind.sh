@@ -46,10 +46,11 @@ play streams 'hello*' 'conv*' 'much*' 'lines*' '*clients' 'child*' 'signals*' \
 (play udp '*' && play fifo 'conv*' 'what*' 'a_signal*' '*outlives*') &
 wait
 
-# With strangers every program ends well, and so closes what it has opened.
+# With these strangers every program ends well, and so closes what it has opened.
+# (Those of inetd leave a client before its input ends: the kernel closes then.)
 mkdir "$logs/plays"
 mv "$logs"/*.log "$logs/plays"
-python3 -B tests/strangers.py "$logs/run" || touch "$logs/failed"
+python3 -B tests/strangers.py "$logs/run" nc socat sh || touch "$logs/failed"
 awk '/ Open / { open = $0; next }
   open && !/inherited from parent/ { print "left open:" open; left = 1 }
   { open = "" }

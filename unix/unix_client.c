@@ -22,7 +22,7 @@
 /* tell prints a call's result; check also ends the program if it failed. */
 #include "../common/helper.h"
 
-/* How many moments a child may take that has sent all, until it has ended. */
+/* How many times 10 ms a child may take to end, when it has sent all. */
 enum { GRACE = 30 };
 
 /* Returns a socket that is connected to the path. */
@@ -43,8 +43,8 @@ static int connect_to(const char *path)
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     check(fd, "socket(AF_UNIX, SOCK_STREAM)");
 
-    /* connect: waits for the kernel, which completes the connection even
-     * before the server calls accept. */
+    /* connect: the kernel completes the connection even before the server
+     * calls accept; it waits only while the server's queue is full. */
     say("connect(%d, %s) waits for the server", fd, path);
     int result = connect(fd, (struct sockaddr *)&address, sizeof address);
     check(result, "connect(%d, %s)", fd, path);
@@ -65,7 +65,8 @@ static int pass_on(int from, int to, const char *source)
         say("read(%d) waits for %s", from, source);
         ssize_t size = read(from, buffer, sizeof buffer);
         tell_data(size, buffer, "read", from);
-        /* EINTR: a signal handler ran first. Here is none; a copy may have. */
+        /* EINTR: a signal handler ran first. This program has none; if you add
+         * one, this loop goes on. */
         if (size == -1 && errno == EINTR)
             continue;
         if (size <= 0)
@@ -94,7 +95,7 @@ static int converse(int fd)
     const struct timespec moment = {0, 10000000}; /* nanoseconds: 10 ms */
     int status;
 
-    (void)signal(SIGCHLD, SIG_DFL); /* if ignored, no status is kept */
+    (void)signal(SIGCHLD, SIG_DFL); /* who started us may have ignored it */
     pid_t child = fork();
     check(child, "fork()");
     if (child == 0) {
@@ -108,7 +109,9 @@ static int converse(int fd)
     int printed = pass_on(fd, STDOUT_FILENO, "the server");
 
     /* Both sides are done if the child ends now, of its own accord. If it does
-     * not, it still waits for input that nobody wants: so it is ended. */
+     * not, it still waits for input, and this program takes the server's end of
+     * file for its end: so the child is ended. (A server that only half-closed
+     * would still read.) */
     for (int moments = 0; printed == 0 && moments < GRACE; moments++) {
         if (waitpid(child, &status, WNOHANG) == child)
             return status == 0 ? 0 : -1;
