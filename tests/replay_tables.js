@@ -46,6 +46,8 @@ function prepare(scene) {
     if (!numbers.includes(row[0])) numbers.push(row[0]);
     row[0] = `unix ${numbers.indexOf(row[0])}`;
   }
+  const rank = ([identity, state]) => (state === "LISTEN" ? 0 : 1) + identity;
+  for (const state of scene.states) state.sort((one, other) => rank(one) < rank(other) ? -1 : 1);
   scene.scales = {};
   for (const [identity, , local, , , , holders] of scene.states.flat())
     if (holders.length) scene.owners[identity] = scene.owners[local] = holders[0][0];
@@ -160,7 +162,7 @@ function picture(scene, first, last) {
     return `<text x="${row.terminal ? 550 : 10}" y="${y}" class="c${row.terminal + 1}">${text}</text>`;
   });
   const element = document.getElementById("picture").content.firstElementChild;
-  element.setAttribute("viewBox", `0 0 900 ${60 + 20 * lines.length}`);
+  element.setAttribute("viewBox", `0 0 930 ${60 + 20 * lines.length}`);
   element.insertAdjacentHTML("beforeend", lines.join("\n") + "\n");
   return element.outerHTML + "\n";
 }

@@ -264,7 +264,7 @@ class Stepper:
         for line in re.findall(OTHERS, run("ss", "-Hatuxnpe")):
             kind, state, received, sent, local, peer, *rest = line.split()
             is_unix = kind.startswith("u_")  # its peer is behind the number of the socket
-            rows.append([f"unix {peer:0>12}" if is_unix else f"{kind} {local} {peer}", state, local,
+            rows.append([f"unix {peer}" if is_unix else f"{kind} {local} {peer}", state, local,
                          rest[0] if is_unix else peer, int(received), int(sent),
                          sorted([int(pid), int(fd)] for pid, fd in re.findall(
                              r"pid=(\d+),fd=(\d+)", line))])
@@ -278,4 +278,4 @@ class Stepper:
         rules = run("nft", "list", "ruleset") if len(self.terminals) > 2 else ""
         for rule, count, verdict in re.findall(r"(\w+ .*) counter packets (\d+) .* (\w+)", rules):
             rows.append([rule, verdict, rule, "", int(count), 0, []])
-        return sorted(rows, key=lambda row: (row[1] != "LISTEN", row[0]))
+        return sorted(rows)

@@ -123,7 +123,7 @@ def check_page(browser, page, folder):
 
 def main():
     if not find():
-        print("Skipped, for want of chromium")
+        print("Skipped: not here: chromium")
         return 1 if "REPLAY_REQUIRED" in os.environ else 77
     process.limit(115)  # only a hang takes so long
     browser = Browser()
