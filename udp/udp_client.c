@@ -56,9 +56,10 @@ static ssize_t ask(const struct addrinfo *address, const char *question,
     result = connect(fd, address->ai_addr, address->ai_addrlen);
     tell(result, "connect(%d, %s)", fd, server);
 
-    /* The rest only if that worked. */
+    /* Only if that worked; an answer, or an error, is the end. */
     for (int turn = 1; result == 0 && turn <= TRIES; turn++) {
-        /* sendto: the datagram goes as a whole, or not at all. */
+        /* sendto: the datagram goes as a whole, or not at all. It needs no
+         * address here (NULL, 0): connect has named the server. */
         ssize_t sent;
         do {
             sent = sendto(fd, question, size, 0, NULL, 0);

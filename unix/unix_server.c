@@ -44,7 +44,7 @@ static void remove_stale(const struct sockaddr_un *address)
     int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
     tell(result, "connect(%d, %s)", fd, address->sun_path);
     if (result == 0 || errno != ECONNREFUSED)
-        give_up();
+        give_up(); /* somebody has the path, or it is not ours to judge */
     result = unlink(address->sun_path);
     check(result, "unlink(%s)", address->sun_path);
     result = close(fd);
