@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
