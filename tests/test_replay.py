@@ -31,7 +31,8 @@ def same(what, is_now, should_be):
 
 # Compares what is shown at a step with what was recorded.
 def check_step(shown, data, scene, step, cells):
-    _, _, state, status, _ = scene["rows"][step - 1]
+    state = next(row[2] for row in scene["rows"][step - 1::-1] if row[2] is not None)
+    status = scene["rows"][step - 1][3]
     labels = {pid: label for pid, label, *_ in scene["processes"]}
     name = f"{scene['id']}, step {step}: "
     same(name + "the terminals and the wire", shown["rows"], cells[:step])
@@ -43,9 +44,9 @@ def check_step(shown, data, scene, step, cells):
         line = [sources[int(pid)][status[pid][1] - 1].strip()] if status[pid][1] else []
         same(name + title, [labels[int(pid)] in title, *[text.lstrip("▸ 0123456789") for text in here]],
              [True, *line])
-    for text, row in zip(shown["kernel"], scene["states"][state], strict=True):
+    for text, row in zip(shown["kernel"], state, strict=True):
         wanted = [row[1], row[2].replace("*", ""), *[f"{labels[pid]}: {fd}" for pid, fd in row[6]],
-                  str(row[4]) if row[1] != "socket file" else ""]
+                  str(row[4]) if "socket" not in row[1] else ""]
         same(name + text, [one for one in wanted if one not in text], [])
     same(name + "the address", shown["place"].startswith(f"#{scene['id']}/"), True)
     same(name + "is announced, fits 1280 x 720", (str(step) in shown["caption"], shown["fits"]),
@@ -100,7 +101,7 @@ def check_everybody(browser, page, total):
 def check_page(browser, page, folder):
     text = page.read_text()
     same(f"{page}: it has at most 400 KB", len(text.encode()) <= 400 * 1024, True)
-    data = json.loads(re.search("const data = (.*);", text)[1])
+    data = json.loads(re.search("(?s)const data = (.*?);\n", text)[1])
     rows = [(name, [html.unescape(re.sub("<.*?>", "", cell)) for cell in re.findall(
         r'(?s)<td class="(?:t1|w|t2)">(.*?)</td>', row)]) for name, row in re.findall(
         '(?s)<tr id="(.*?)">(.*?)</tr>', text)]
