@@ -68,7 +68,7 @@ class Recording:
         sources = {str(path.relative_to(folder)): path.read_text().rstrip().split("\n")
                    for path in Path(folder).rglob("*.[ch]")}
         self.stepper, self.wire = Stepper(folder, sources), Wire()
-        self.rows, self.states, self.order = [], [[]], []
+        self.rows, self.held, self.order = [], [], []
 
     # Does a line of a script.
     def act(self, action):
@@ -76,9 +76,9 @@ class Recording:
         terminals = self.stepper.terminals
         if not text:
             return self.let_time_pass()
+        self.pin()
         while len(terminals) < int(place[0]):
             self.stepper.open_terminal(0 if place.endswith("#") and len(terminals) == 2 else STUDENT)
-        self.pin()
         self.stepper.type(terminals[int(place[0]) - 1], text)
         typed = self.row("typed", terminals[int(place[0]) - 1], f"types {text}")
         self.add(typed, *self.ends(), *self.segments())
@@ -166,19 +166,17 @@ class Recording:
         seen = max([i for i, row in enumerate(rows) if row["kind"] == "segment"]
                    or [len(rows) - 1])
         for i, row in enumerate(rows):
-            found = self.stepper.look() if i == seen else self.states[-1]
-            self.states += [found] if found != self.states[-1] else []
-            row["state"] = len(self.states) - 1
+            self.held = self.stepper.look() if i == seen else self.held
+            row["held"] = self.held
             row["status"] = {one.pid: [self.status(one), one.line] for one in
                              self.stepper.processes.values() if one.source
                              and (one.held != "end" or one.status is not None)}
             self.rows.append(row)
 
-    # Whether a process can go on, or in which call it waits.
+    # In which call a process waits, or why it stands still.
     def status(self, one):
-        waits = f"waits {one.call or one.waits or one.doing}"
-        return {"suspended": "suspended", "end": "ended"}.get(one.held) or (
-            waits if self.stepper.is_blocked(one) else "ready")
+        waits = one.held != "suspended" and self.stepper.is_blocked(one)
+        return f"waits {one.call or one.waits or one.doing}" if waits else one.held
 
 
 # Records a scene, in namespaces of its own, and prints it as JSON.
@@ -191,7 +189,7 @@ def play(name, folder):
         recording.act(action)
     programs = [one for one in stepper.processes.values() if one.source]
     print(json.dumps({
-        "rows": recording.rows, "states": recording.states,
+        "rows": recording.rows,
         "processes": [[one.pid, one.label(), stepper.terminals.index(one.terminal), one.source]
                       for one in programs],
         "sources": {one.source: stepper.sources[one.source] for one in programs}}))

@@ -42,6 +42,13 @@ function readSegment(row, scene) {
 
 /* Adds to a scene who is who, and to each row what has to be said about it. */
 function prepare(scene) {
+  scene.states = [[]];
+  for (const row of scene.rows) {
+    if (JSON.stringify(row.held) !== JSON.stringify(scene.states.at(-1))) scene.states.push(row.held);
+    row.state = scene.states.length - 1;
+    for (const status of Object.values(row.status))
+      if (!/^(waits|suspended)/.test(status[0])) status[0] = status[0] === "end" ? "ended" : "ready";
+  }
   scene.owners = {};
   /* UNIX sockets have small numbers, in their order. */
   const numbers = [];

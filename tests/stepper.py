@@ -24,10 +24,9 @@ from pathlib import Path
 
 QUIET = 0.03  # seconds without an event: what can happen has happened
 PATIENCE = 0.5  # seconds until a kernel acknowledges what it has received
-CALLS = {0: "read", 1: "write", 2: "open", 3: "close", 41: "socket", 42: "connect",
-         43: "accept", 44: "sendto", 45: "recvfrom", 48: "shutdown", 49: "bind",
-         50: "listen", 54: "setsockopt", 56: "fork", 57: "fork", 61: "waitpid",
-         87: "unlink", 133: "mkfifo", 257: "open", 259: "mkfifo", 263: "unlink"}
+CALLS = {0: "read", 1: "write", 3: "close", 41: "socket", 42: "connect", 43: "accept",
+         44: "sendto", 45: "recvfrom", 48: "shutdown", 49: "bind", 50: "listen", 54: "setsockopt",
+         56: "fork", 61: "waitpid", 87: "unlink", 257: "open", 259: "mkfifo"}  # as glibc has them
 SLEEPS = ("35", "230")  # nanosleep, clock_nanosleep
 INTERRUPTED = range(-516, -511)  # what the kernel returns for a call to be made again
 UNACKNOWLEDGED = r"(?m)^ *\d+: (\S+ ){4}01:"  # in /proc/net/tcp: it may be sent again
@@ -124,8 +123,9 @@ class Stepper:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 
     def open_terminal(self, user):
-        self.terminals.append(Terminal(self.folder, user))
-        self.ptrace(SEIZE, self.terminals[-1].shell, OPTIONS)
+        self.terminals.append(one := Terminal(self.folder, user))
+        self.processes[one.shell] = Process(one.shell, one, None)
+        self.ptrace(SEIZE, one.shell, OPTIONS)
 
     def ptrace(self, request, pid, data=0, address=0):
         if libc.ptrace(request, pid, address, data) == -1:
@@ -172,11 +172,9 @@ class Stepper:
                 self.resume(pid, 0 if event else number)
 
     def begin_process(self, pid):
-        parent = int(re.search(r"PPid:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
-        owner = self.processes.get(parent)
-        terminals = {one.shell: one for one in self.terminals}
-        self.processes[pid] = process = Process(
-            pid, owner.terminal if owner else terminals[parent], owner)
+        parent = self.processes[int(re.search(
+            r"PPid:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[1])]
+        self.processes[pid] = process = Process(pid, parent.terminal, parent)
         if process.source:
             process.call, process.held = "fork", "call"
         else:
