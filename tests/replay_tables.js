@@ -117,14 +117,14 @@ function addContext(scene, row, index, rows) {
 function happened(scene, row, before, after) {
   const list = pids => pids.map(pid => "`" + scene.of[pid].name + "`").join(", ");
   const [from, to] = (row.ends || []).map(pid => scene.of[pid].role);
-  const From = from && from[0].toUpperCase() + from.slice(1);
-  let text = sentence(row.event, { who: row.process ? list([row.process]) : "", from, From, to,
+  const capital = text => text && text[0].toUpperCase() + text.slice(1);
+  let text = sentence(row.event, { who: row.process ? list([row.process]) : "", from, From: capital(from), to,
     terminal: row.terminal === null ? "" : word(`terminal ${row.terminal + 1}`) });
   for (const now of scene.states[row.state]) {
     const was = scene.states[before].find(one => one[0] === now[0]) || [0, "none", "", "", 0, 0, []];
     const end = (scene.of[scene.owners[now[0]] || scene.owners[now[2]]] || { role: "" }).role;
     if (now[1] !== was[1] || now[4] !== was[4])
-      text += sentence(`socket ${now[1]} ${now[4]} ${now[0].split(" ")[0]} was ${was[1]} ${was[4]}`, { end });
+      text += sentence(`socket ${now[1]} ${now[4]} ${now[0].split(" ")[0]} was ${was[1]} ${was[4]}`, { end, End: capital(end) });
     const alone = scene.states[row.state].find(one => one[1] === "socket" && String(one[6][0]) === String(was[6][0]));
     const holders = alone ? alone[6] : now[6];
     if (now[6].length < was[6].length && row.kind !== "typed")

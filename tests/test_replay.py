@@ -45,7 +45,7 @@ def check_step(shown, data, scene, step, cells):
         same(name + title, [labels[int(pid)] in title, *[text.lstrip("▸ 0123456789") for text in here]],
              [True, *line])
     for text, row in zip(shown["kernel"], state, strict=True):
-        wanted = [row[1], row[2].replace("*", ""), *[f"{labels[pid]}: {fd}" for pid, fd in row[6]],
+        wanted = [row[1], row[2].replace("*", ""), *[f"{labels[pid]} {fd}" for pid, fd in row[6]],
                   str(row[4]) if "socket" not in row[1] else ""]
         same(name + text, [one for one in wanted if one not in text], [])
     same(name + "the address", shown["place"].startswith(f"#{scene['id']}/"), True)
@@ -106,13 +106,14 @@ def check_page(browser, page, folder):
     for link in map(html.unescape, re.findall('<a href="(.*?)"', text)):
         path, _, anchor = link.partition("#")
         same(f"the link {link}", anchor in anchors(page.parent / path), True)
+    browser.open(page, rows[25][0])
     for width, height in ((390, 844), (1280, 720)):
         browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
                      deviceScaleFactor=1, mobile=width < 700)
-        browser.open(page, rows[25][0])
-        same(f"it fits {width} columns", browser.run("document.body.scrollWidth"), width)
         picture = base64.b64decode(browser.call("Page.captureScreenshot")["data"])
         (folder / f"replay-{page.parent.name}-{width}.png").write_bytes(picture)
+        same(f"it fits {width} columns, and shows the step", browser.run(
+            CHECKS + "[document.body.scrollWidth, isSeen()]"), [width, True])
     for number, scene in enumerate(data["scenes"]):
         browser.open(page)
         check_scene(browser, page, data, number,
