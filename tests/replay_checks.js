@@ -17,7 +17,7 @@ const shown = () => {
     arrows: all('.shown .now .arrow', one => [text(one), getComputedStyle(one, '::after').right < '0']),
     code: all('.proc', one => [one.dataset.pid, text(one.querySelector('h3')), ...all('.here', text, one)])
       .sort(([one], [other]) => one - other).map(([, ...rest]) => rest),
-    kernel: all('#kernel tbody tr:not(.gone)', text), caption: text(document.querySelector('#caption')),
+    kernel: all('#kernel tbody tr:not(.gone)', text), caption: text(document.querySelector('[role=status][aria-live=polite]')),
     fits: Math.max(...all('#kernel, #code', one => one.getBoundingClientRect().bottom)) <= innerHeight
       && all('#caption, #kernel, .proc, .shown .now pre, #kernel td', isWhole).every(Boolean) && isSeen() };
 };
