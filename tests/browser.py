@@ -28,9 +28,9 @@ class Browser:
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         (read_end, self.commands), (self.answers, write_end) = os.pipe(), os.pipe()
-        # It reads descriptor 3, and writes 4.
+        # It reads descriptor 3, and writes 4. (dash knows descriptors up to 9.)
         self.program = Process(
-            ["sh", "-c", f'exec 3<&{read_end} 4>&{write_end}; exec "$@"', "sh", find(), *OPTIONS,
+            ["bash", "-c", f'exec 3<&{read_end} 4>&{write_end}; exec "$@"', "bash", find(), *OPTIONS,
              "--remote-debugging-pipe", f"--user-data-dir={self.folder.name}"],
             pass_fds=[read_end, write_end], stderr=subprocess.DEVNULL)
         self.events, self.text, self.session, self.opened = [], b"", {}, 0

@@ -1,5 +1,12 @@
 /* replay_checks.js - what test_replay.py asks of a page. */
 
+/* Whether nothing of an element is cut off; and whether the step is in sight. */
+const isWhole = one => one.scrollHeight <= one.clientHeight + 1 && one.scrollWidth <= one.clientWidth + 1;
+const isSeen = () => {
+  const [row, pane] = ['.shown .now', '.shown .scroll'].map(one => document.querySelector(one).getBoundingClientRect());
+  return row.top >= pane.top && row.bottom <= pane.bottom + 1;
+};
+
 /* What is shown at a step. An arrow is seen by where its head is. */
 const shown = () => {
   const all = (what, get, from = document) => [...from.querySelectorAll(what)].map(get);
@@ -8,9 +15,11 @@ const shown = () => {
     rows: all('.shown tbody tr:not([hidden])', row => all('td:not(.says)', text, row)),
     now: all('.shown .now[aria-current=step] th', text), place: location.hash,
     arrows: all('.shown .now .arrow', one => [text(one), getComputedStyle(one, '::after').right < '0']),
-    code: all('.proc', one => [text(one.querySelector('h3')), ...all('.here', text, one)]),
-    kernel: all('#kernel tbody tr:not(.gone)', text), caption: text(document.querySelector('#caption')),
-    fits: Math.max(...all('#kernel, #code', one => one.getBoundingClientRect().bottom)) <= innerHeight };
+    code: all('.proc', one => [one.dataset.pid, text(one.querySelector('h3')), ...all('.here', text, one)])
+      .sort(([one], [other]) => one - other).map(([, ...rest]) => rest),
+    kernel: all('#kernel tbody tr:not(.gone)', text), caption: text(document.querySelector('[role=status][aria-live=polite]')),
+    fits: Math.max(...all('#kernel, #code', one => one.getBoundingClientRect().bottom)) <= innerHeight
+      && all('#caption, #kernel, .proc, .shown .now pre, #kernel td', isWhole).every(Boolean) && isSeen() };
 };
 
 /* The texts that are hard to read: less than 4.5 to 1 against what is behind them (WCAG 2.1). */

@@ -5,6 +5,7 @@ const recorded = {{recorded}};
 const word = (key, section = "words") => recorded.words[section][key].trim().split("\n")[recorded.language].trim();
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const escaped = text => text.replace(/[&<>]/g, found => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[found]);
+const marked = text => escaped(text).replace(/`(.*?)`/g, "<code>$1</code>");
 const SIGNALS = { 2: "SIGINT", 9: "SIGKILL" };
 const FLAGS = { S: "SYN", F: "FIN", R: "RST", P: "PSH", ".": "ACK" };
 
@@ -15,7 +16,7 @@ function sentence(event, values) {
   if (!rule) throw Error(`replay.ini has no sentence for: ${event}`);
   used.add(rule);
   const text = filled(word(rule, "sentences"), { ...new RegExp(rule).exec(event), ...values });
-  return text === "-" ? "" : escaped(text).replace(/`(.*?)`/g, "<code>$1</code>") + " ";
+  return text === "-" ? "" : marked(text) + " ";
 }
 
 /* A segment, from the line and the bytes of tcpdump. */
@@ -34,11 +35,20 @@ function readSegment(row, scene) {
   const owner = end => scene.owners[end.replace(/\.(\d+)$/, ":$1")] || row.sender;
   const unreachable = /udp port (\d+) unreachable/.exec(what);
   row.ends = unreachable ? [owner(`${from}.${unreachable[1]}`), row.sender] : [owner(from), owner(to)];
-  row.event = `sends ${row.label} ${row.size} window ${row.window}`;
+  const [, first, last] = / seq (\d+):(\d+)/.exec(what) || [0, Infinity, 0];
+  row.event = `sends ${row.label} ${row.size} window ${row.window}${first < scene.sent[from + to] ? " again" : ""}`;
+  scene.sent[from + to] = Math.max(last, scene.sent[from + to] || 0);
 }
 
 /* Adds to a scene who is who, and to each row what has to be said about it. */
 function prepare(scene) {
+  scene.states = [[]];
+  for (const row of scene.rows) {
+    if (JSON.stringify(row.held) !== JSON.stringify(scene.states.at(-1))) scene.states.push(row.held);
+    row.state = scene.states.length - 1;
+    for (const status of Object.values(row.status))
+      if (!/^(waits|suspended)/.test(status[0])) status[0] = status[0] === "end" ? "ended" : "ready";
+  }
   scene.owners = {};
   /* UNIX sockets have small numbers, in their order. */
   const numbers = [];
@@ -48,7 +58,10 @@ function prepare(scene) {
   }
   const rank = ([identity, state]) => (state === "LISTEN" ? 0 : 1) + identity;
   for (const state of scene.states) state.sort((one, other) => rank(one) < rank(other) ? -1 : 1);
+  /* A socket that has no address yet, as UNIX sockets have it. */
+  for (const row of scene.states.flat()) row[2] = row[2].replace(/^0\.0\.0\.0:0$/, "*");
   scene.scales = {};
+  scene.sent = {};
   for (const [identity, , local, , , , holders] of scene.states.flat())
     if (holders.length) scene.owners[identity] = scene.owners[local] = holders[0][0];
   for (const [pid, label, terminal] of scene.processes) {
@@ -75,20 +88,50 @@ function prepare(scene) {
   }
 }
 
+/* Adds to the event of a row what the rows around it tell. */
+function addContext(scene, row, index, rows) {
+  const before = rows[index - 1] || {}, after = rows[index + 1] || {};
+  const state = scene.states[row.state];
+  const done = rows.slice(0, index).reverse().find(one => one.kind !== "segment") || {};
+  const told = rows.slice(index).find(one => one.kind !== "segment") || {};
+  const has = (event, context, holds) => { if (event.test(row.event) && holds) row.event = row.event.trim() + context; };
+  has(/^types \^Z/, ` after ${before.event}`, true);
+  has(/tcp_client: connect\(.* = 0/, ", and no accept", !rows.slice(0, index).some(one => /accept\(\d+\) waits/.test(one.event)));
+  has(/ waits for /, " at once", /: (open|connect)\(/.test(row.event) ? after.process === row.process
+    : (row.status[row.process] || [])[0] === "ready");
+  const [held] = state.flatMap(one => one[1] === "LISTEN" ? [] : one[6]).filter(([pid]) => pid === row.process);
+  has(/accept\(\d+\) waits/, ` with ${held && held[1]} open`, held);
+  has(/bind\(.* = 0/, " beside it", state.some(one => one[1] === "TIME-WAIT"));
+  has(/tcp_.*: write\(.* = /, " kept", after.kind !== "segment");
+  has(/fifo_reader: read\(/, " after unlink", !state.some(one => one[1] === "FIFO"));
+  has(/^sends ACK 0/, " in read", before.kind !== "segment" && told.process === row.sender && /: read\(.* = [1-9]/.test(told.event));
+  has(/^sends FIN, ACK 0.*\d$/, ` after ${(/(close|shutdown)\(/.exec(done.event) || [])[1]}`, /(close|shutdown)\(/.test(done.event) && done.process === row.sender);
+  has(/^sends FIN, ACK 0.*\d$/, " at end", row.sender ? told.kind === "end" && told.process === row.sender : done.kind === "end");
+  /* While the kernel is still sending, the others are as they were. */
+  if (after.kind === "segment")
+    for (const pid of Object.keys(row.status))
+      if (Number(pid) !== row.process && before.status && before.status[pid]) row.status[pid] = before.status[pid];
+}
+
 /* What happened, and what has changed in the kernel. */
-function happened(scene, row, before) {
+function happened(scene, row, before, after) {
   const list = pids => pids.map(pid => "`" + scene.of[pid].name + "`").join(", ");
   const [from, to] = (row.ends || []).map(pid => scene.of[pid].role);
-  let text = sentence(row.event, { who: row.process ? list([row.process]) : "", from, to,
+  const capital = text => text && text[0].toUpperCase() + text.slice(1);
+  let text = sentence(row.event, { who: row.process ? list([row.process]) : "", from, From: capital(from), to,
     terminal: row.terminal === null ? "" : word(`terminal ${row.terminal + 1}`) });
   for (const now of scene.states[row.state]) {
     const was = scene.states[before].find(one => one[0] === now[0]) || [0, "none", "", "", 0, 0, []];
     const end = (scene.of[scene.owners[now[0]] || scene.owners[now[2]]] || { role: "" }).role;
     if (now[1] !== was[1] || now[4] !== was[4])
-      text += sentence(`socket ${now[1]} ${now[4]} ${now[0].split(" ")[0]} was ${was[1]} ${was[4]}`, { end });
+      text += sentence(`socket ${now[1]} ${now[4]} ${now[0].split(" ")[0]} was ${was[1]} ${was[4]}`, { end, End: capital(end) });
+    const alone = scene.states[row.state].find(one => one[1] === "socket" && String(one[6][0]) === String(was[6][0]));
+    const holders = alone ? alone[6] : now[6];
     if (now[6].length < was[6].length && row.kind !== "typed")
-      text += sentence(`left to ${now[6].length}`, { end, who: list(now[6].map(([pid]) => pid)) });
+      text += sentence(`left to ${now[6].length} ${now[1]} ${now[0].split(" ")[0]}${alone ? " open" : ""}`,
+        { who: list(holders.map(([pid]) => pid)), fd: holders.map(([, fd]) => fd)[0] });
   }
+  if (after && after.kind === "segment") return text;
   const ready = Object.keys(row.status).filter(pid => row.status[pid][0] === "ready");
   const waits = Object.keys(row.status).filter(pid => row.status[pid][0].startsWith("waits"))
     .map(pid => `${list([pid])} (${row.status[pid][0].slice(6)})`).join(", ");
@@ -122,7 +165,7 @@ function tableRow(scene, row, index, rows) {
   const wire = row.kind === "segment" ? arrow(scene, row.ends, row) : handed(scene, row);
   return `<tr id="${scene.id}/${row.name}"><th scope="row">${index + 1}</th><td class="t1">${row.terminal === 0 ? text : ""}</td>`
     + `<td class="w">${wire}</td><td class="t2">${row.terminal > 0 ? text : ""}</td>`
-    + `<td class="says">${happened(scene, row, index ? rows[index - 1].state : 0)}</td></tr>\n`;
+    + `<td class="says">${happened(scene, row, index ? rows[index - 1].state : 0, rows[index + 1])}</td></tr>\n`;
 }
 
 function section(scene, index) {
@@ -144,10 +187,12 @@ function shortened(scenes) {
   return { sources: Object.assign({}, ...scenes.map(scene => scene.sources)),
     words: Object.fromEntries(Object.keys(recorded.words.words).map(key => [key, word(key)])),
     scenes: scenes.map(scene => ({
-      id: scene.id, title: word("title", scene.id), question: word("question", scene.id), states: scene.states,
+      id: scene.id, title: word("title", scene.id), question: word("question", scene.id),
       begin: recorded.words[scene.id].begin, link: word("link", scene.id),
       processes: scene.processes.map(([pid, , terminal, source]) => [pid, scene.of[pid].name, terminal, source]),
-      rows: scene.rows.map(row => [row.kind, row.process, row.state, row.status, row.terminal]) })) };
+      /* What the system holds is null if it is as before. */
+      rows: scene.rows.map((row, index) => [row.kind, row.process, index && row.state === scene.rows[index - 1].state
+        ? null : scene.states[row.state], row.status, row.terminal, row.name]) })) };
 }
 
 /* The picture: the rows of a scene between two names. */
@@ -170,18 +215,24 @@ function picture(scene, first, last) {
 try {
   const scenes = Object.entries(recorded.scenes).map(([id, scene]) => ({ id, of: {}, ...scene }));
   scenes.forEach(prepare);
+  for (const scene of scenes) scene.rows.forEach((...row) => addContext(scene, ...row));
   document.documentElement.lang = ["en", "zh"][recorded.language];
   for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
   for (const element of document.querySelectorAll("[data-label]")) {
     element.setAttribute("aria-label", word(element.dataset.label));
     element.title = word(element.dataset.label);
   }
+  document.querySelector("dl").innerHTML = Object.keys(recorded.words.legend).map(key =>
+    `<dt>${key}</dt><dd>${marked(word(key, "legend"))}</dd>\n`).join("");
   document.getElementById("scenes").innerHTML = scenes.map(section).join("");
   if (recorded.part) document.getElementById("scenes").innerHTML = picture(scenes[0], "client.connect-waits", "client.prints");
   const unused = Object.keys(recorded.words.sentences).filter(rule => !used.has(rule));
   if (unused.length) throw Error(`no scene needs the sentence for: ${unused.join("; ")}`);
   const script = document.createElement("script");
-  script.textContent = `const data = ${JSON.stringify(shortened(scenes)).replace(/<\//g, "<\\/")};`;
+  /* A line for each line of a source, and for each row: record.py compares lines. */
+  const { sources, ...others } = shortened(scenes);
+  script.textContent = `const data = {"sources":${JSON.stringify(sources).replace(/","/g, '",\n"')},${
+    JSON.stringify(others).slice(1).replace(/(?=\["(typed|line|segment|end|inside)",)/g, "\n")};\n`.replace(/<\//g, "<\\/");
   document.currentScript.replaceWith(script);
   document.getElementById("picture").remove();
 } catch (error) {

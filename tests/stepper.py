@@ -15,6 +15,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -23,10 +24,9 @@ from pathlib import Path
 
 QUIET = 0.03  # seconds without an event: what can happen has happened
 PATIENCE = 0.5  # seconds until a kernel acknowledges what it has received
-CALLS = {0: "read", 1: "write", 2: "open", 3: "close", 41: "socket", 42: "connect",
-         43: "accept", 44: "sendto", 45: "recvfrom", 48: "shutdown", 49: "bind",
-         50: "listen", 54: "setsockopt", 56: "fork", 57: "fork", 61: "waitpid",
-         87: "unlink", 133: "mkfifo", 257: "open", 259: "mkfifo", 263: "unlink"}
+CALLS = {0: "read", 1: "write", 3: "close", 41: "socket", 42: "connect", 43: "accept",
+         44: "sendto", 45: "recvfrom", 48: "shutdown", 49: "bind", 50: "listen", 54: "setsockopt",
+         56: "fork", 61: "waitpid", 87: "unlink", 257: "open", 259: "mkfifo"}  # as glibc has them
 SLEEPS = ("35", "230")  # nanosleep, clock_nanosleep
 INTERRUPTED = range(-516, -511)  # what the kernel returns for a call to be made again
 UNACKNOWLEDGED = r"(?m)^ *\d+: (\S+ ){4}01:"  # in /proc/net/tcp: it may be sent again
@@ -107,6 +107,12 @@ def borrow(pid, fd, look):
         return look(copy)
 
 
+# The address of a socket, as its program has it.
+def address_of(file):
+    with socket.socket(fileno=os.dup(file.fileno())) as copy:
+        return ":".join(map(str, copy.getsockname()))
+
+
 class Stepper:
     # sources: the lines of each file, by its path.
     def __init__(self, folder, sources):
@@ -117,8 +123,9 @@ class Stepper:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 
     def open_terminal(self, user):
-        self.terminals.append(Terminal(self.folder, user))
-        self.ptrace(SEIZE, self.terminals[-1].shell, OPTIONS)
+        self.terminals.append(one := Terminal(self.folder, user))
+        self.processes[one.shell] = Process(one.shell, one, None)
+        self.ptrace(SEIZE, one.shell, OPTIONS)
 
     def ptrace(self, request, pid, data=0, address=0):
         if libc.ptrace(request, pid, address, data) == -1:
@@ -165,11 +172,9 @@ class Stepper:
                 self.resume(pid, 0 if event else number)
 
     def begin_process(self, pid):
-        parent = int(re.search(r"PPid:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
-        owner = self.processes.get(parent)
-        terminals = {one.shell: one for one in self.terminals}
-        self.processes[pid] = process = Process(
-            pid, owner.terminal if owner else terminals[parent], owner)
+        parent = self.processes[int(re.search(
+            r"PPid:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[1])]
+        self.processes[pid] = process = Process(pid, parent.terminal, parent)
         if process.source:
             process.call, process.held = "fork", "call"
         else:
@@ -196,6 +201,7 @@ class Stepper:
         if output:
             process.doing = "output"
             process.line = process.line if process.call else line or process.line
+            process.held = None if process is self.current else "others"
         elif line:
             process.doing = process.call = name
             process.line, process.fd = line, fd
@@ -249,7 +255,7 @@ class Stepper:
         os.write(terminal.fd, (KEYS.get(text) or text + "\n").encode())
         terminal.read({"^C": r"\^C", "^Z": r"\^Z", "^D": ""}.get(text, r"\n"))
         for process in programs() if text in ("^C", "^Z") else ():
-            if process.held == "door":
+            if process.held:
                 self.resume(process.pid)  # only so can the signal reach it
         self.pump()
         while not programs() and not re.search(PROMPT, terminal.text):
@@ -260,7 +266,10 @@ class Stepper:
     # identity, state, two addresses, Recv-Q and Send-Q, and its descriptors, which
     # are pairs of a process and a number.
     def look(self, paths=("/tmp/unix_pair", "/tmp/fifo_pair")):
-        rows = []
+        rows, held = [], {}
+        for one in self.living():
+            for fd in Path(f"/proc/{one.pid}/fd").iterdir():
+                held.setdefault(os.readlink(fd), []).append([one.pid, int(fd.name)])
         for line in re.findall(OTHERS, run("ss", "-Hatuxnpe")):
             kind, state, received, sent, local, peer, *rest = line.split()
             is_unix = kind.startswith("u_")  # its peer is behind the number of the socket
@@ -268,13 +277,16 @@ class Stepper:
                          rest[0] if is_unix else peer, int(received), int(sent),
                          sorted([int(pid), int(fd)] for pid, fd in re.findall(
                              r"pid=(\d+),fd=(\d+)", line))])
+        shown = str(rows)
+        for file, (first, *more) in held.items():  # those without a connection ss leaves out
+            if file.startswith("socket") and str(first) not in shown:
+                rows.append([str(first), "socket", borrow(*first, address_of), "", 0, 0,
+                             [first, *more]])
         for path in filter(os.path.lexists, paths):
-            held = [[one.pid, int(fd.name)] for one in self.living()
-                    for fd in Path(f"/proc/{one.pid}/fd").iterdir() if os.readlink(fd) == path]
-            size = borrow(*held[0], lambda fd: struct.unpack("i", fcntl.ioctl(
-                fd, termios.FIONREAD, b"1234"))[0]) if held else 0
+            size = borrow(*held[path][0], lambda fd: struct.unpack("i", fcntl.ioctl(
+                fd, termios.FIONREAD, b"1234"))[0]) if path in held else 0
             state = "FIFO" if Path(path).is_fifo() else "socket file"
-            rows.append([path, state, path, "", size, 0, held])
+            rows.append([path, state, path, "", size, 0, held.get(path, [])])
         rules = run("nft", "list", "ruleset") if len(self.terminals) > 2 else ""
         for rule, count, verdict in re.findall(r"(\w+ .*) counter packets (\d+) .* (\w+)", rules):
             rows.append([rule, verdict, rule, "", int(count), 0, []])
