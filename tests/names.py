@@ -116,10 +116,9 @@ def is_played(page, link, goes_on=True):
     path, _, anchor = link.partition("#")
     page = page.parent / path if path else page
     text = FENCED.sub(r"\0\1\n", page.read_text())
-    starts = dict(zip(anchors(page), re.finditer("(?m)^#+ ", text)))
-    if anchor not in starts:
+    start = dict(zip(anchors(page), re.finditer("(?m)^#+ ", text))).get(anchor)
+    if not start:
         return page.suffix == ".html"
-    start = starts[anchor]
     section = re.split(f"(?m)^#{{1,{len(start[0]) - 1}}} ", text[start.end():])[0]
     links = re.findall(LINK, section.partition("**Played**")[2])
     return re.search(r"(?m)\0console|^\|.*\bcommand\b", section) or goes_on and any(
