@@ -357,8 +357,9 @@ class Scene:
         lines = "\n".join(re.findall(r"(?m)^[$#] (.*)", text))
         words = {*re.findall(r"(?m)(?:^|[|;&] | \w+[.]sh )([a-z][\w.+-]*)(?= |$)", lines)}
         missing = [word for word in words if not is_here(word)]
-        if self.house.rights == "user" and "# tcpdump" in text:
-            missing.append("root's rights")  # tcpdump gives them up
+        # tcpdump gives them up; and there is no other user, whose path is not one's own.
+        if self.house.rights == "user" and re.search("# tcpdump|# chmod 777", text):
+            missing.append("root's rights")
         return missing
 
     def report(self, failure):
