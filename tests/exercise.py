@@ -66,6 +66,7 @@ client
   an empty message, and no answer | connection.md, Half-close
     it starts NOTHING, S gets_all \n, S ends, it succeeds NOTHING
   1 MiB, with NUL bytes | connection.md, Buffers
+    it starts one, S gets_all one\n, S sends a\0b, S ends, it succeeds a\0b,
     it starts one, S gets_all one\n, S sends 1_MIB, S ends, it succeeds 1_MIB
   a reset in the middle: status 1 | connection.md, Reset
     it starts one, S gets_all one\n, S sends_slowly hal, S resets, it fails hal
@@ -84,8 +85,8 @@ poll
   16 MiB for one who does not read; another is served | connection.md, When nobody reads
     A sends_all& 16_MIB, A is_stuck, B sends one\n, B gets one\n, A gets_all 16_MIB
   one vanishes while it is answered | connection.md, Reset
-    A sends one\n, A gets one\n, {VANISH}, it is_sent CONT, B sends two\n, B gets two\n,
-    it has_closed_all
+    A sends one\n, A gets one\n, C sends one\n, C gets one\n, C resets, {VANISH},
+    it is_sent CONT, B sends two\n, B gets two\n, it has_closed_all
 
 timeout
   a question and its answer | udp.md, What to know
@@ -135,12 +136,12 @@ framing
     A sends_slowly \0\0, A resets, B sends <1>b, B gets <1>B, it has_closed_all
 
 transfer
-  the file is there with its last byte | connection.md, Half-close
+  a file of 1 MiB, and an empty one | connection.md, Half-close
+    it serves copy, A sends <1048576>, A sends 1_MIB, it succeeds, it has_copy 1_MIB,
+    it serves copy, B sends <0>, it succeeds, it has_copy NOTHING
+  the file is there with its last byte | exercises.md, Send a file
     it serves copy, A sends_slowly <2>\0, it has_no_copy, A sends \xe4,
     it succeeds, it has_copy \0\xe4, it has_files 1
-  an empty file, and one of 1 MiB | connection.md, Buffers
-    it serves copy, A sends <0>, it succeeds, it has_copy NOTHING,
-    it serves copy, B sends <1048576>, B sends 1_MIB, it succeeds, it has_copy 1_MIB
   the end too early, twice: status 1, no file | connection.md, Half-close
     it serves copy, A sends <5>Hell, A ends, it fails, it has_files 0,
     it serves copy, B sends \0\0, B ends, it fails, it has_files 0
@@ -181,7 +182,7 @@ room
   one leaves in the middle of a line | connection.md, Half-close
     {ENTER}, A sends half, A ends, A gets_all, B sends one\n, C gets one\n
   one vanishes while it is spoken to | connection.md, Reset
-    {ENTER}, B sends one\n, C gets one\n, {VANISH}, B sends two\nthree\n,
+    {ENTER}, B sends one\n, C gets one\n, D connects, D resets, {VANISH}, B sends two\nthree\n,
     it is_sent CONT, C gets two\nthree\n, it has_closed_all
 """
 

@@ -3,8 +3,9 @@
 #
 #   python3 names.py
 #
-# Links, files, functions, tests; code that is a part of a source, or is saved and
-# used; for each program of CMakeLists.txt a row, a page and its tests.
+# Links, files, functions, tests; code that is a part of a source; the beginning and
+# the end of a page of the course; what is played for each row of a table of symptoms
+# or beliefs; for each program of CMakeLists.txt a row, a page and its tests.
 #
 # Exit status: 0; 1 if something is not there; 77 if a name is not known here,
 # where tools may be missing, which is a failure if the environment has
@@ -16,8 +17,6 @@ from pathlib import Path
 
 from pages import FENCED, FOLDERS, ROOT, TYPED, parse
 
-SHOWN = ("c", "python", "lua", "cpp")  # without a name, a part of a source
-CODE = SHOWN + ("diff",)
 TERMINAL = r"^(\$ |# [a-z]|\w+_\w+.*: )"  # lines of a terminal
 
 # Where a program of a folder has to be, and how it stands there.
@@ -27,6 +26,13 @@ NEEDS = {
     "tests/test_usage.c": '"{program}"',
     "tests/story.py": r'"{program}\b.*"',
 }
+
+
+# What a page of the course has: its beginning, three questions (or a table of them), its
+# end.
+FRAME = (r"\*\*You will be able to\*\* ", r"\*\*Takes\*\*\s", r"\*\*Needs\*\*\s",
+         r"(?s)(<details>.*){3}|\| question \|", r"(?m)^Next: .*\]\(")
+LINK = r"\]\((?!http)([^)\s]*)\)"
 
 
 # The anchors of a page's headings, in order, as GitHub makes them; or its ids.
@@ -58,7 +64,7 @@ def squeeze(code):
 
 # The links, files, functions and tests that a page names, and are not there.
 def check_prose(page, prose, words, tests):
-    for link in re.findall(r"\]\((?!http)([^)\s]*)\)", prose):
+    for link in re.findall(LINK, prose):
         path, _, anchor = link.partition("#")
         target = page.parent / path if path else page
         if not target.exists() or anchor and anchor not in anchors(target):
@@ -78,17 +84,15 @@ def check_prose(page, prose, words, tests):
 
 
 # What a page's blocks need by the rules of the pages, and do not have.
-def check_blocks(page, text, sources):
-    commands = "\n".join(re.findall(r"(?m)^[$#] .*", text))
+def check_blocks(page, sources):
     for block in (block for scene in parse(page) for block in scene):
         needs = None
-        if block.language not in CODE + TYPED and re.search(TERMINAL, block.text(), re.M):
-            needs = "console, as its language"
-        elif block.language in SHOWN and not block.name:
-            if not any(squeeze(block.text()) in source for source in sources):
-                needs = "a source that has these lines"
-        elif block.language in CODE and f"{block.name}" not in commands:
-            needs = "a name, and a command that uses it"
+        if block.language in ("", "text"):
+            if re.search(TERMINAL, block.text(), re.M):
+                needs = "console, as its language"
+        elif block.language not in TYPED and not any(
+                squeeze(block.text()) in source for source in sources):
+            needs = "a source that has these lines"
         if any(len(line) > 80 for line in block.lines):
             needs = "more than 80 columns"
         if needs:
@@ -104,6 +108,35 @@ def check_programs():
             text = path.read_text() if path.exists() else ""
             if not re.search(pattern.format(program=program), text):
                 yield path.relative_to(ROOT), f"the program {program}"
+
+
+# Whether the section that a link leads to has a terminal block, or names where it is
+# played.
+def is_played(page, link, goes_on=True):
+    path, _, anchor = link.partition("#")
+    page = page.parent / path if path else page
+    text = FENCED.sub(r"\0\1\n", page.read_text())
+    start = dict(zip(anchors(page), re.finditer("(?m)^#+ ", text))).get(anchor)
+    if not start:
+        return page.suffix == ".html"
+    section = re.split(f"(?m)^#{{1,{len(start[0]) - 1}}} ", text[start.end():])[0]
+    links = re.findall(LINK, section.partition("**Played**")[2])
+    return re.search(r"(?m)\0console|^\|.*\bcommand\b", section) or goes_on and any(
+        is_played(page, other, False) for other in links)
+
+
+# What a page of the course lacks; what a row of a table leads to, and is not played.
+def check_course():
+    course = re.search(r"(?ms)^1\. .*?\n\n", (ROOT / "README.md").read_text())[0]
+    for name in re.findall(LINK, course):
+        for part in FRAME:
+            if not re.search(part, (ROOT / name).read_text()):
+                yield name, f"what each page of the course has: {part}"
+    for name in ("docs/trouble.md", "docs/misconceptions.md"):
+        table = re.search(r"(?m)(^\|.*\n)+", (ROOT / name).read_text())[0]
+        for link in re.findall(LINK, table):
+            if not is_played(ROOT / name, link):
+                yield name, f"a terminal block where {link} leads"
 
 
 # Hints that only the programs have, or only the table of docs/trouble.md: each with the
@@ -139,13 +172,13 @@ def check_pages():
         own = {*re.findall(r"\w+", "".join(code for _, code in FENCED.findall(text)))}
         name = page.relative_to(ROOT)
         for what in [*check_prose(page, FENCED.sub("", text), words | own, tests),
-                     *check_blocks(page, text, sources)]:
+                     *check_blocks(page, sources)]:
             yield name, what
 
 
 def main():
     status = 0
-    for place, what in [*check_pages(), *check_programs()]:
+    for place, what in [*check_pages(), *check_course(), *check_programs()]:
         unknown = what.startswith("the name") and "PAGES_REQUIRED" not in os.environ
         print(f"{'Skipped: ' if unknown else ''}{place}: there is not {what}")
         status = 77 if unknown and status != 1 else 1

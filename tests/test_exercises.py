@@ -31,6 +31,7 @@ poll | while (i < CLIENTS_MAX && | while (0 && | FAILED: one is silent
 poll | (size_t)size; ;; ssize_t written | (size_t)size; return true; ;; if (!recv(fd, (char[1]){0}, 1, MSG_PEEK)) return false; ssize_t written | FAILED: a client, and
 poll | fcntl(fd, F_SETFL, O_NONBLOCK) | 0 | FAILED: 16 MiB for one who
 poll | signal(SIGPIPE, SIG_IGN) | 0 | the program: SIGPIPE
+poll | return size == -1 && | return size == -1 && (exit(1), 1) && | FAILED: one vanishes
 timeout | select(fd + 1, &readable, NULL, NULL, &limit) | 1 | the program hangs
 timeout | if (ready == 0) { | if (ready == 0) return 0; if (0) { | "" status 0
 timeout | answer, (size_t)size + 1, | answer, strlen(answer), | with NUL bytes
@@ -39,10 +40,11 @@ numbered | left = end - now() | left = PATIENCE | FAILED: asks again
 framing | ntohl(length) | length | see docs/inside.md, Byte order
 framing | done += (size_t)result | done = size | FAILED: pieces of one byte
 framing | size > MESSAGE_MAX | size >= MESSAGE_MAX | FAILED: 1 MiB is not too long
+transfer | ntohl(length) | length | (4,096 bytes) ;; md, Send a file
 transfer | if (unlink(part) | if (is_complete && unlink(part) | its files
 transfer | if (result <= 0) | if (result == 0) return true; else if (0) | "" status 0
 transfer | is_complete && link( | is_complete && unlink(argv[3]) < 2 && link( | stays
-transfer | mkstemp(part) | fileno(fopen(argv[3], "w")) | before its last byte has come ;; md, Send a file
+transfer | mkstemp(part) ;; link(part, argv[3]) ;; unlink(part) | fileno(fopen(argv[3], "w")) ;; 0 ;; 0 | before its last byte has come ;; md, Send a file
 chat | = fork() | = 0 | waits for the program to read
 chat | shutdown(fd, SHUT_WR) | close(fd) | FAILED: Ctrl-D
 chat | if (!is_received) | if (1) | see docs/connection.md, Half-close

@@ -1,9 +1,9 @@
 /*
  * test_surroundings.c - proves what the programs make of surroundings that a
  * machine rarely has: a name with two addresses, no free port, no network, a
- * file system that is read only, a user without rights, input that another
- * program left non-blocking. It runs in namespaces of its own (Linux:
- * unshare(1)): there it is root, alone with its ports, and may mount.
+ * user without rights, input that another program left non-blocking. It runs in
+ * namespaces of its own (Linux: unshare(1)): there it is root, alone with its
+ * ports, and may mount. What docs/trouble.md plays is not here again.
  */
 #include "harness.h"
 
@@ -89,39 +89,23 @@ SCENE(what_is_in_the_way_is_told_and_a_hint_says_what_to_do)
     static const struct {
         const char *before, *command, *story;
     } rows[] = {
-        {"mount -t tmpfs -o ro none d", "unix_server -q d/x",
-         "*: bind(3, d/x) = -1 EROFS (*\n*: hint: *PATH*\n"},
-        {"mount -t tmpfs -o ro none d", "fifo_reader -q d/x",
-         "*: mkfifo(d/x, 0600) = -1 EROFS (*\n*: hint: *PATH*\n"},
         /* A socket file that is not theirs, as one that root left. */
         {"$LEAVE && chmod 0 d/x", NO_ACCESS "unix_server -q d/x",
          "*: bind(3, d/x) = -1 EADDRINUSE (*\n"
          "*: connect(4, d/x) = -1 EACCES (*\n*: hint: *PATH*\n"},
-        {"$LEAVE && chmod 0 d/x", NO_ACCESS "unix_client -q d/x",
-         "*: connect(3, d/x) = -1 EACCES (*\n*: hint: *PATH*\n"},
         {"$LEAVE && chmod 500 d", NO_ACCESS "unix_server -q d/x",
          "*: bind(3, d/x) = -1 EADDRINUSE (*\n"
          "*: connect(4, d/x) = -1 ECONNREFUSED (*\n"
          "*: unlink(d/x) = -1 EACCES (*\n*: hint: *PATH*\n"},
-        {"chmod 500 d", NO_ACCESS "unix_server -q d/x",
-         "*: bind(3, d/x) = -1 EACCES (*\n*: hint: *PATH*\n"},
         {"chmod 500 d", NO_ACCESS "fifo_reader -q d/x",
          "*: mkfifo(d/x, 0600) = -1 EACCES (*\n*: hint: *PATH*\n"},
         {"mkfifo -m 0 d/x", NO_ACCESS "fifo_writer -q d/x",
          "*: open(d/x, O_WRONLY) = -1 EACCES (*\n*: hint: *PATH*\n"},
-        {":", NO_PORTS "tcp_server -q 127.0.0.1 80",
-         "*: bind(3, 127.0.0.1:80) = -1 EACCES (*\n*: hint: *PORT*1024*\n"},
         {":", NO_PORTS "udp_server -q 127.0.0.1 80",
          "*: bind(3, 127.0.0.1:80) = -1 EACCES (*\n*: hint: *PORT*1024*\n"},
         /* There is no network. */
-        {":", "tcp_client -q 192.0.2.1 80",
-         "*: connect(3, 192.0.2.1:80) = -1 ENETUNREACH (*\n*: hint: *\n"},
         {":", "udp_client -q 192.0.2.1 80",
          "*: connect(3, 192.0.2.1:80) = -1 ENETUNREACH (*\n*: hint: *\n"},
-        {":", "tcp_client -q no.such.invalid 80",
-         "*: getaddrinfo(no.such.invalid, 80) = EAI_*A* (*\n*: hint: *HOST*\n"},
-        {":", "udp_server -q 192.0.2.1 0",
-         "*: bind(3, 192.0.2.1:0) = -1 EADDRNOTAVAIL (*\n*: hint: *this *\n"},
         /* Addresses that are nobody's: no server is ready there. */
         {":", "udp_server -q 224.0.0.1 0", "*224.0.0.1*\n*: hint: *\n"},
         {":", "tcp_server -q 255.255.255.255 0", "*255.255*\n*: hint: *\n"},
@@ -139,7 +123,7 @@ SCENE(what_is_in_the_way_is_told_and_a_hint_says_what_to_do)
         struct program *program = start("%s", rows[i].command);
         expect_status(program, 1);
         expect_story(program, rows[i].story);
-        run("ls -liR d | diff before - && { umount d 2>&- || :; } && rm -r *");
+        run("ls -liR d | diff before - && rm -r *");
     }
 }
 

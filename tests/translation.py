@@ -171,8 +171,8 @@ def main():
     avoided = [word for cell in re.findall(r"(?m)^\|.*\| *(.*?) *\|$", GLOSSARY.read_text())[2:]
                for word in cell.split("、") if word]
     wrong = only = 0
-    for word in words(ROOT / "docs/glossary.md", 0) - words(GLOSSARY, 1):
-        print(f"{GLOSSARY.relative_to(ROOT)}: {word}: only the English one has it")
+    for word in (words(ROOT / "docs/glossary.md", 0) ^ words(GLOSSARY, 1)) - {""}:
+        print(f"{GLOSSARY.relative_to(ROOT)}: {word}: only one of both editions has it")
         wrong += 1
     for page in sorted(CHINESE.glob("*.md")):
         only += len(ONLY_HERE.findall(page.read_text())) + len(ALSO.findall(page.read_text()))

@@ -16,6 +16,6 @@ int main(void)
         perror("forgot");
         return 1;
     }
-    printf("forgot: waits for a client\n");
+    (void)fprintf(stderr, "forgot: waits for a client\n");
     return accept(fd, NULL, NULL) == -1;
 }
