@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = "cc -std=c11 -D_POSIX_C_SOURCE=200809L -O0 -g -no-pie".split()
 SPACES = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
 # A kernel shall not send again because a program was made to stand still.
-SETTINGS = """ip link set lo up; mount -t tmpfs tmpfs /tmp
+SETTINGS = """ip link set lo up; mount -t tmpfs tmpfs /tmp; sysctl -q net.ipv4.tcp_early_retrans=0
     ip route change table local local 127.0.0.1 dev lo rto_min 3s"""
 STUDENT = 1000  # the user who types
 BREAKS = ("no_close", "no_reuse")
@@ -81,7 +81,8 @@ class Recording:
             self.stepper.open_terminal(0 if place.endswith("#") and len(terminals) == 2 else STUDENT)
         self.stepper.type(terminals[int(place[0]) - 1], text)
         typed = self.row("typed", terminals[int(place[0]) - 1], f"types {text}")
-        self.add(typed, *self.ends(), *self.segments())
+        self.add(typed, *self.segments())
+        self.tell_ends()
         self.settle(place[2:])
 
     # Until somebody has waited for long enough, or a kernel has sent again.
@@ -140,7 +141,7 @@ class Recording:
         segments += self.segments(one)
         # A call that waits is told when it is over, after what it sent.
         self.add(*(segments + own if awaited and told and calls < 2 else own + segments))
-        self.add(*self.ends())
+        self.tell_ends()
         return bool(one.waits) or told == "connect"
 
     def row(self, kind, terminal, event="", one=None, **more):
@@ -154,20 +155,21 @@ class Recording:
         return [self.row("segment", None, text, None, sender=one and one.pid)
                 for text in self.wire.take()]
 
-    # Rows for the processes that have ended since the last time.
-    def ends(self):
+    # Adds rows for the processes that have ended since the last time.
+    def tell_ends(self):
         for one in self.stepper.processes.values():
             if one.source and one.status is not None:
-                yield self.row("end", one.terminal, f"{one.label()}: ends {one.status}", one)
-                one.status = None
+                status, one.status = one.status, None
+                self.add(self.row("end", one.terminal, f"{one.label()}: ends {status}", one))
 
-    # Adds rows. What the system holds was seen after the last segment, or the last row.
+    # Adds rows. What the system holds was seen after the last segment, or the last row:
+    # of the rows before nothing is known.
     def add(self, *rows):
         seen = max([i for i, row in enumerate(rows) if row["kind"] == "segment"]
                    or [len(rows) - 1])
         for i, row in enumerate(rows):
             self.held = self.stepper.look() if i == seen else self.held
-            row["held"] = self.held
+            row["held"] = self.held if i >= seen else None
             row["status"] = {one.pid: [self.status(one), one.line] for one in
                              self.stepper.processes.values() if one.source
                              and (one.held != "end" or one.status is not None)}

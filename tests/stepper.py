@@ -203,7 +203,7 @@ class Stepper:
             process.line = process.line if process.call else line or process.line
             process.held = None if process is self.current else "others"
         elif line:
-            process.doing = process.call = name
+            process.doing, process.call = name, name != "waitpid" and name
             process.line, process.fd = line, fd
             process.held = "door" if name == process.waits else None
             process.waits = process.held and name
@@ -225,7 +225,7 @@ class Stepper:
                     rf"\b({call})\(", self.sources[name][int(number) - 1]):
                 if name == process.source:
                     return int(number)
-                call = function
+                call = f"{self.helpers}|{function}"  # a macro may have another name
         return None
 
     # The programs that have not ended.
@@ -282,11 +282,13 @@ class Stepper:
             if file.startswith("socket") and str(first) not in shown:
                 rows.append([str(first), "socket", borrow(*first, address_of), "", 0, 0,
                              [first, *more]])
-        for path in filter(os.path.lexists, paths):
-            size = borrow(*held[path][0], lambda fd: struct.unpack("i", fcntl.ioctl(
-                fd, termios.FIONREAD, b"1234"))[0]) if path in held else 0
-            state = "FIFO" if Path(path).is_fifo() else "socket file"
-            rows.append([path, state, path, "", size, 0, held.get(path, [])])
+        for path in paths:  # a FIFO that is open may have lost its path
+            name = path if os.path.lexists(path) else f"{path} (deleted)"
+            size = borrow(*held[name][0], lambda fd: struct.unpack("i", fcntl.ioctl(
+                fd, termios.FIONREAD, b"1234"))[0]) if name in held else 0
+            state = "socket file" if Path(path).is_socket() else "FIFO"
+            if name == path or name in held:
+                rows.append([path, state, name, "", size, 0, held.get(name, [])])
         rules = run("nft", "list", "ruleset") if len(self.terminals) > 2 else ""
         for rule, count, verdict in re.findall(r"(\w+ .*) counter packets (\d+) .* (\w+)", rules):
             rows.append([rule, verdict, rule, "", int(count), 0, []])
