@@ -82,7 +82,6 @@ class Recording:
         self.stepper.type(terminals[int(place[0]) - 1], text)
         typed = self.row("typed", terminals[int(place[0]) - 1], f"types {text}")
         self.add(typed, *self.segments())
-        self.tell_ends()
         self.settle(place[2:])
 
     # Until somebody has waited for long enough, or a kernel has sent again.
@@ -141,7 +140,6 @@ class Recording:
         segments += self.segments(one)
         # A call that waits is told when it is over, after what it sent.
         self.add(*(segments + own if awaited and told and calls < 2 else own + segments))
-        self.tell_ends()
         return bool(one.waits) or told == "connect"
 
     def row(self, kind, terminal, event="", one=None, **more):
@@ -155,15 +153,8 @@ class Recording:
         return [self.row("segment", None, text, None, sender=one and one.pid)
                 for text in self.wire.take()]
 
-    # Adds rows for the processes that have ended since the last time.
-    def tell_ends(self):
-        for one in self.stepper.processes.values():
-            if one.source and one.status is not None:
-                status, one.status = one.status, None
-                self.add(self.row("end", one.terminal, f"{one.label()}: ends {status}", one))
-
     # Adds rows. What the system holds was seen after the last segment, or the last row:
-    # of the rows before nothing is known.
+    # of the rows before nothing is known. Adds one for each process that has ended, too.
     def add(self, *rows):
         seen = max([i for i, row in enumerate(rows) if row["kind"] == "segment"]
                    or [len(rows) - 1])
@@ -174,6 +165,10 @@ class Recording:
                              self.stepper.processes.values() if one.source
                              and (one.held != "end" or one.status is not None)}
             self.rows.append(row)
+        for one in self.stepper.processes.values():
+            if one.source and one.status is not None:
+                event, one.status = f"{one.label()}: ends {one.status}", None
+                self.add(self.row("end", one.terminal, event, one))
 
     # In which call a process waits, or why it stands still.
     def status(self, one):

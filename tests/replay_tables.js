@@ -127,18 +127,19 @@ function addContext(scene, row, index, rows) {
   const [, , , , , full] = state.find(one => one[6].some(([pid]) => row.status[pid] && row.status[pid][0] === "waits write")) || [];
   has(/^sends ACK 0 window 0$/, ` full ${full}`, full);
   has(/^sends ACK 0/, " in read", before.kind !== "segment" && told.process === row.sender && /: read\(.* = [1-9]/.test(told.event));
+  has(/^sends ACK 0 window \d+$/, " of the end", /FIN/.test(before.label));
   has(/^sends FIN, ACK 0.*\d$/, ` after ${(/(close|shutdown)\(/.exec(done.event) || [])[1]}`, /(close|shutdown)\(/.test(done.event) && done.process === row.sender);
   has(/^sends FIN, ACK 0.*\d$/, " at end", told.kind === "end" && (!row.sender || told.process === row.sender));
   /* While the kernel is still sending, the others are as they were. */
   if (after.kind === "segment")
     for (const pid of Object.keys(row.status))
-      if (Number(pid) !== row.process && before.status && before.status[pid]) row.status[pid] = before.status[pid];
+      if (Number(pid) !== row.process && row.status[pid][0] !== "ended" && before.status && before.status[pid]) row.status[pid] = before.status[pid];
 }
 
 /* What happened, and what has changed in the kernel. */
 function happened(scene, row, before, after) {
-  const inWords = new Intl.ListFormat(["en-GB", "zh"][recorded.language]);
-  const list = pids => inWords.format(pids.map(pid => "`" + scene.of[pid].name + "`"));
+  const inWords = texts => recorded.language ? texts.join("、") : new Intl.ListFormat("en-GB").format(texts);
+  const list = pids => inWords(pids.map(pid => "`" + scene.of[pid].name + "`"));
   const [from, to] = (row.ends || []).map(pid => scene.of[pid].role);
   const capital = text => text && text[0].toUpperCase() + text.slice(1);
   let text = sentence(row.event, { who: row.process ? list([row.process]) : "", from, From: capital(from), to,
@@ -156,7 +157,7 @@ function happened(scene, row, before, after) {
   }
   if (after && after.kind === "segment") return text;
   const ready = Object.keys(row.status).filter(pid => row.status[pid][0] === "ready");
-  const waits = inWords.format(Object.keys(row.status).filter(pid => row.status[pid][0].startsWith("waits"))
+  const waits = inWords(Object.keys(row.status).filter(pid => row.status[pid][0].startsWith("waits"))
     .map(pid => `${list([pid])} (${row.status[pid][0].slice(6)})`));
   return `${text}<small>${waits && sentence("waits", { who: waits })}${
     ready.length > 1 ? sentence("ready", { who: list(ready) }) : ""}</small>`;

@@ -265,7 +265,7 @@ class Stepper:
     # What the system holds, a row for each socket, path and rule of the firewall: an
     # identity, state, two addresses, Recv-Q and Send-Q, and its descriptors, which
     # are pairs of a process and a number.
-    def look(self, paths=("/tmp/unix_pair", "/tmp/fifo_pair")):
+    def look(self, paths=("/tmp/unix_pair", "/tmp/fifo_pair", "/tmp/fifo_pair (deleted)")):
         rows, held = [], {}
         for one in self.living():
             for fd in Path(f"/proc/{one.pid}/fd").iterdir():
@@ -282,13 +282,11 @@ class Stepper:
             if file.startswith("socket") and str(first) not in shown:
                 rows.append([str(first), "socket", borrow(*first, address_of), "", 0, 0,
                              [first, *more]])
-        for path in paths:  # a FIFO that is open may have lost its path
-            name = path if os.path.lexists(path) else f"{path} (deleted)"
-            size = borrow(*held[name][0], lambda fd: struct.unpack("i", fcntl.ioctl(
-                fd, termios.FIONREAD, b"1234"))[0]) if name in held else 0
+        for path in filter(lambda one: one in held or os.path.lexists(one), paths):
+            size = borrow(*held[path][0], lambda fd: struct.unpack("i", fcntl.ioctl(
+                fd, termios.FIONREAD, b"1234"))[0]) if path in held else 0
             state = "socket file" if Path(path).is_socket() else "FIFO"
-            if name == path or name in held:
-                rows.append([path, state, name, "", size, 0, held.get(name, [])])
+            rows.append([path.split()[0], state, path, "", size, 0, held.get(path, [])])
         rules = run("nft", "list", "ruleset") if len(self.terminals) > 2 else ""
         for rule, count, verdict in re.findall(r"(\w+ .*) counter packets (\d+) .* (\w+)", rules):
             rows.append([rule, verdict, rule, "", int(count), 0, []])
