@@ -210,13 +210,15 @@ class Stepper:
 
     # The line of the program's own file from which it came to this call; None if
     # the C library made it. Of the words on the stack those are return addresses
-    # before which the source calls what was called.
+    # before which the source calls what was called; for a helper, which may have a
+    # macro as its name, the outermost: its own frame has old addresses in it.
     def find_line(self, process, stack, call):
         with open(f"/proc/{process.pid}/mem", "rb", 0) as memory:
             memory.seek(stack)
             data = memory.read(16384)
         words = [hex(word - 1) for word, in struct.iter_unpack("<Q", data[:len(data) & -8])
                  if 0x401000 <= word < 0x440000]
+        words = words[::-1] if call == self.helpers else words
         places = run("addr2line", "-fe", f"/proc/{process.pid}/exe", *words) if words else ""
         for function, place in zip(*[iter(places.split("\n"))] * 2):
             path, _, number = place.split(" ")[0].partition(":")
@@ -225,7 +227,7 @@ class Stepper:
                     rf"\b({call})\(", self.sources[name][int(number) - 1]):
                 if name == process.source:
                     return int(number)
-                call = f"{self.helpers}|{function}"  # a macro may have another name
+                call = function
         return None
 
     # The programs that have not ended.
