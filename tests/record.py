@@ -178,18 +178,17 @@ class Recording:
 
 # Records a scene, in namespaces of its own, and prints it as JSON.
 def play(name, folder):
-    process.limit(60)  # only a hang takes so long
     run("sh", "-ec", SETTINGS)
     recording = Recording(folder)
-    stepper = recording.stepper
     for action in words[name]["script"].strip().split("\n"):
+        process.limit(60)  # only a hang takes so long
         recording.act(action)
-    programs = [one for one in stepper.processes.values() if one.source]
+    programs = [one for one in recording.stepper.processes.values() if one.source]
     print(json.dumps({
         "rows": recording.rows,
-        "processes": [[one.pid, one.label(), stepper.terminals.index(one.terminal), one.source]
-                      for one in programs],
-        "sources": {one.source: stepper.sources[one.source] for one in programs}}))
+        "processes": [[one.pid, one.label(), recording.stepper.terminals.index(one.terminal),
+                       one.source] for one in programs],
+        "sources": {one.source: recording.stepper.sources[one.source] for one in programs}}))
 
 
 # A copy of the project, each program beside its source and in build/; and the servers of

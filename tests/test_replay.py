@@ -125,8 +125,8 @@ def main():
     if not find():
         print("Skipped: not here: chromium")
         return 1 if "REPLAY_REQUIRED" in os.environ else 77
-    process.limit(115)  # only a hang takes so long
     for page in (DOCS / "replay.html", DOCS / "zh/replay.html"):
+        process.limit(115)  # only a hang takes so long, here and from each open() to the next
         browser = Browser()
         for domain in ("Runtime", "Log", "Network"):
             browser.call(f"{domain}.enable")
