@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 
-from process import Process
+from process import Process, limit
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 OPTIONS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
@@ -55,8 +55,10 @@ class Browser:
             self.events.append(answer)
         return answer["result"]
 
-    # Opens a file, anew each time, and waits until it has been loaded.
+    # Opens a file, anew each time, and waits until it has been loaded. Until the next
+    # time, only a hang takes two minutes.
     def open(self, path, place=""):
+        limit(115)
         self.opened += 1
         target = f"file://{path}?{self.opened}#{place}"
         loader = {"name": "load", "loaderId": self.call("Page.navigate", url=target)["loaderId"]}

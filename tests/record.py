@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = "cc -std=c11 -D_POSIX_C_SOURCE=200809L -O0 -g -no-pie".split()
 SPACES = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
 # A kernel shall not send again because a program was made to stand still.
-SETTINGS = """ip link set lo up; mount -t tmpfs tmpfs /tmp
+SETTINGS = """ip link set lo up; mount -t tmpfs tmpfs /tmp; sysctl -q net.ipv4.tcp_early_retrans=0
     ip route change table local local 127.0.0.1 dev lo rto_min 3s"""
 STUDENT = 1000  # the user who types
 BREAKS = ("no_close", "no_reuse")
@@ -81,7 +81,7 @@ class Recording:
             self.stepper.open_terminal(0 if place.endswith("#") and len(terminals) == 2 else STUDENT)
         self.stepper.type(terminals[int(place[0]) - 1], text)
         typed = self.row("typed", terminals[int(place[0]) - 1], f"types {text}")
-        self.add(typed, *self.ends(), *self.segments())
+        self.add(typed, *self.segments())
         self.settle(place[2:])
 
     # Until somebody has waited for long enough, or a kernel has sent again.
@@ -140,7 +140,6 @@ class Recording:
         segments += self.segments(one)
         # A call that waits is told when it is over, after what it sent.
         self.add(*(segments + own if awaited and told and calls < 2 else own + segments))
-        self.add(*self.ends())
         return bool(one.waits) or told == "connect"
 
     def row(self, kind, terminal, event="", one=None, **more):
@@ -154,24 +153,22 @@ class Recording:
         return [self.row("segment", None, text, None, sender=one and one.pid)
                 for text in self.wire.take()]
 
-    # Rows for the processes that have ended since the last time.
-    def ends(self):
-        for one in self.stepper.processes.values():
-            if one.source and one.status is not None:
-                yield self.row("end", one.terminal, f"{one.label()}: ends {one.status}", one)
-                one.status = None
-
-    # Adds rows. What the system holds was seen after the last segment, or the last row.
+    # Adds rows. What the system holds was seen after the last segment, or the last row:
+    # of the rows before nothing is known. Adds one for each process that has ended, too.
     def add(self, *rows):
         seen = max([i for i, row in enumerate(rows) if row["kind"] == "segment"]
                    or [len(rows) - 1])
         for i, row in enumerate(rows):
             self.held = self.stepper.look() if i == seen else self.held
-            row["held"] = self.held
+            row["held"] = self.held if i >= seen else None
             row["status"] = {one.pid: [self.status(one), one.line] for one in
                              self.stepper.processes.values() if one.source
                              and (one.held != "end" or one.status is not None)}
             self.rows.append(row)
+        for one in self.stepper.processes.values():
+            if one.source and one.status is not None:
+                event, one.status = f"{one.label()}: ends {one.status}", None
+                self.add(self.row("end", one.terminal, event, one))
 
     # In which call a process waits, or why it stands still.
     def status(self, one):
@@ -181,18 +178,17 @@ class Recording:
 
 # Records a scene, in namespaces of its own, and prints it as JSON.
 def play(name, folder):
-    process.limit(60)  # only a hang takes so long
     run("sh", "-ec", SETTINGS)
     recording = Recording(folder)
-    stepper = recording.stepper
     for action in words[name]["script"].strip().split("\n"):
+        process.limit(60)  # only a hang takes so long
         recording.act(action)
-    programs = [one for one in stepper.processes.values() if one.source]
+    programs = [one for one in recording.stepper.processes.values() if one.source]
     print(json.dumps({
         "rows": recording.rows,
-        "processes": [[one.pid, one.label(), stepper.terminals.index(one.terminal), one.source]
-                      for one in programs],
-        "sources": {one.source: stepper.sources[one.source] for one in programs}}))
+        "processes": [[one.pid, one.label(), recording.stepper.terminals.index(one.terminal),
+                       one.source] for one in programs],
+        "sources": {one.source: recording.stepper.sources[one.source] for one in programs}}))
 
 
 # A copy of the project, each program beside its source and in build/; and the servers of

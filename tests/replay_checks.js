@@ -14,7 +14,7 @@ const shown = () => {
   return {
     rows: all('.shown tbody tr:not([hidden])', row => all('td:not(.says)', text, row)),
     now: all('.shown .now[aria-current=step] th', text), place: location.hash,
-    arrows: all('.shown .now .arrow', one => [text(one), getComputedStyle(one, '::after').right < '0']),
+    arrows: all('.shown .now .arrow', one => [text(one), parseFloat(getComputedStyle(one, '::after').right) < parseFloat(getComputedStyle(one, '::after').left)]),
     code: all('.proc', one => [one.dataset.pid, text(one.querySelector('h3')), ...all('.here', text, one)])
       .sort(([one], [other]) => one - other).map(([, ...rest]) => rest),
     kernel: all('#kernel tbody tr:not(.gone)', text), caption: text(document.querySelector('[role=status][aria-live=polite]')),

@@ -31,20 +31,20 @@ function readSegment(row, scene) {
   row.label = flags.join(", ") || (what.includes("ICMP") ? "ICMP" : "UDP");
   row.data = row.label === "ICMP" ? "" : new TextDecoder().decode(bytes.slice(data, data + row.size));
   scene.scales[from] = Number((/wscale (\d+)/.exec(what) || [0, scene.scales[from] || 0])[1]);
+  row.socket = `tcp ${from} ${to}`.replace(/\.(\d+)(?= |$)/g, ":$1");
   row.window = Number((/ win (\d+)/.exec(what) || [0, 0])[1]) << (flags.includes("SYN") ? 0 : scene.scales[from]);
   const owner = end => scene.owners[end.replace(/\.(\d+)$/, ":$1")] || row.sender;
   const unreachable = /udp port (\d+) unreachable/.exec(what);
   row.ends = unreachable ? [owner(`${from}.${unreachable[1]}`), row.sender] : [owner(from), owner(to)];
-  const [, first, last] = / seq (\d+):(\d+)/.exec(what) || [0, Infinity, 0];
-  row.event = `sends ${row.label} ${row.size} window ${row.window}${first < scene.sent[from + to] ? " again" : ""}`;
-  scene.sent[from + to] = Math.max(last, scene.sent[from + to] || 0);
+  row.event = `sends ${row.label} ${row.size} window ${row.window}`;
 }
 
 /* Adds to a scene who is who, and to each row what has to be said about it. */
 function prepare(scene) {
   scene.states = [[]];
   for (const row of scene.rows) {
-    if (JSON.stringify(row.held) !== JSON.stringify(scene.states.at(-1))) scene.states.push(row.held);
+    row.isStale = !row.held; /* nobody has looked at this moment */
+    if (row.held && JSON.stringify(row.held) !== JSON.stringify(scene.states.at(-1))) scene.states.push(row.held);
     row.state = scene.states.length - 1;
     for (const status of Object.values(row.status))
       if (!/^(waits|suspended)/.test(status[0])) status[0] = status[0] === "end" ? "ended" : "ready";
@@ -61,7 +61,6 @@ function prepare(scene) {
   /* A socket that has no address yet, as UNIX sockets have it. */
   for (const row of scene.states.flat()) row[2] = row[2].replace(/^0\.0\.0\.0:0$/, "*");
   scene.scales = {};
-  scene.sent = {};
   for (const [identity, , local, , , , holders] of scene.states.flat())
     if (holders.length) scene.owners[identity] = scene.owners[local] = holders[0][0];
   for (const [pid, label, terminal] of scene.processes) {
@@ -94,28 +93,53 @@ function addContext(scene, row, index, rows) {
   const state = scene.states[row.state];
   const done = rows.slice(0, index).reverse().find(one => one.kind !== "segment") || {};
   const told = rows.slice(index).find(one => one.kind !== "segment") || {};
+  const earlier = rows.slice(0, index), was = scene.states[before.state || 0];
+  const own = earlier.filter(one => one.process && one.process === row.process);
+  const of = (rows, event) => rows.filter(one => event.test(one.event)).length;
   const has = (event, context, holds) => { if (event.test(row.event) && holds) row.event = row.event.trim() + context; };
   has(/^types \^Z/, ` after ${before.event}`, true);
-  has(/tcp_client: connect\(.* = 0/, ", and no accept", !rows.slice(0, index).some(one => /accept\(\d+\) waits/.test(one.event)));
+  has(/tcp_client: connect\(.* = 0/, ", and no accept", !of(earlier, /accept\(\d+\) waits/));
   has(/ waits for /, " at once", /: (open|connect)\(/.test(row.event) ? after.process === row.process
     : (row.status[row.process] || [])[0] === "ready");
+  const next = rows.slice(index + 1).find(one => one.process === row.process) || {};
+  has(/ at once$/, ", the end", /read\(.* = 0|shutdown\(/.test(next.event));
+  const [, opens] = /: (open|connect)\(.* waits for (?!.* at once)/.exec(row.event) || [];
+  if (opens) row.status[row.process][0] = `waits ${opens}`;
   const [held] = state.flatMap(one => one[1] === "LISTEN" ? [] : one[6]).filter(([pid]) => pid === row.process);
   has(/accept\(\d+\) waits/, ` with ${held && held[1]} open`, held);
   has(/bind\(.* = 0/, " beside it", state.some(one => one[1] === "TIME-WAIT"));
   has(/tcp_.*: write\(.* = /, " kept", after.kind !== "segment");
-  has(/fifo_reader: read\(/, " after unlink", !state.some(one => one[1] === "FIFO"));
+  has(/ kept$/, " after a wait", of(own, /^inside write/));
+  const writes = of(earlier.slice(earlier.lastIndexOf(own.findLast(one => /: read\(.* = /.test(one.event))) + 1), /tcp_client.*: write\(/);
+  has(/tcp_server.*: read\(.* = [1-9]/, ` of ${writes} writes`, writes > 1);
+  has(/fifo_reader: read\(/, " after unlink", of(own, /unlink\(/));
+  has(/unix_.*: ends SIG/, " and leaves a file", state.some(one => one[1] === "socket file"));
+  has(/tcp_server: hint/, " beside it", state.some(one => one[1] === "TIME-WAIT"));
+  /* Which answer a client of UDP takes: the server has sent it so many. */
+  const asked = of(own, /: sendto\(/), answered = of(earlier.slice(earlier.indexOf(own[0])), /udp_server: sendto\(/);
+  has(/udp_client: recvfrom\(.* = \d/, ` to ${answered} in ${asked} late`, answered < asked);
+  const dropped = rows => (rows.find(one => one[1] === "drop") || [])[4];
+  row.isLost = row.label === "UDP" && dropped(state) > dropped(was);
+  has(/^sends UDP/, " dropped", row.isLost);
+  has(/^sends UDP/, " to nobody", after.label === "ICMP");
+  const [, , , , unread] = was.find(one => one[0] === row.socket) || [];
+  has(/^sends RST/, " unread", unread > 0);
+  const [, , , , , full] = state.find(one => one[6].some(([pid]) => row.status[pid] && row.status[pid][0] === "waits write")) || [];
+  has(/^sends ACK 0 window 0$/, ` full ${full}`, full);
   has(/^sends ACK 0/, " in read", before.kind !== "segment" && told.process === row.sender && /: read\(.* = [1-9]/.test(told.event));
+  has(/^sends ACK 0 window \d+$/, " of the end", /FIN/.test(before.label));
   has(/^sends FIN, ACK 0.*\d$/, ` after ${(/(close|shutdown)\(/.exec(done.event) || [])[1]}`, /(close|shutdown)\(/.test(done.event) && done.process === row.sender);
-  has(/^sends FIN, ACK 0.*\d$/, " at end", row.sender ? told.kind === "end" && told.process === row.sender : done.kind === "end");
+  has(/^sends FIN, ACK 0.*\d$/, " at end", told.kind === "end" && (!row.sender || told.process === row.sender));
   /* While the kernel is still sending, the others are as they were. */
   if (after.kind === "segment")
     for (const pid of Object.keys(row.status))
-      if (Number(pid) !== row.process && before.status && before.status[pid]) row.status[pid] = before.status[pid];
+      if (Number(pid) !== row.process && row.status[pid][0] !== "ended" && before.status && before.status[pid]) row.status[pid] = before.status[pid];
 }
 
 /* What happened, and what has changed in the kernel. */
 function happened(scene, row, before, after) {
-  const list = pids => pids.map(pid => "`" + scene.of[pid].name + "`").join(", ");
+  const inWords = texts => recorded.language ? texts.join("、") : new Intl.ListFormat("en-GB").format(texts);
+  const list = pids => inWords(pids.map(pid => "`" + scene.of[pid].name + "`"));
   const [from, to] = (row.ends || []).map(pid => scene.of[pid].role);
   const capital = text => text && text[0].toUpperCase() + text.slice(1);
   let text = sentence(row.event, { who: row.process ? list([row.process]) : "", from, From: capital(from), to,
@@ -124,7 +148,7 @@ function happened(scene, row, before, after) {
     const was = scene.states[before].find(one => one[0] === now[0]) || [0, "none", "", "", 0, 0, []];
     const end = (scene.of[scene.owners[now[0]] || scene.owners[now[2]]] || { role: "" }).role;
     if (now[1] !== was[1] || now[4] !== was[4])
-      text += sentence(`socket ${now[1]} ${now[4]} ${now[0].split(" ")[0]} was ${was[1]} ${was[4]}`, { end, End: capital(end) });
+      text += sentence(`socket ${now[1]} ${now[4]} ${now[0].split(" ")[0]} was ${was[1]} ${was[4]}${now[4] > was[4] ? " more" : ""}`, { end, End: capital(end) });
     const alone = scene.states[row.state].find(one => one[1] === "socket" && String(one[6][0]) === String(was[6][0]));
     const holders = alone ? alone[6] : now[6];
     if (now[6].length < was[6].length && row.kind !== "typed")
@@ -133,19 +157,20 @@ function happened(scene, row, before, after) {
   }
   if (after && after.kind === "segment") return text;
   const ready = Object.keys(row.status).filter(pid => row.status[pid][0] === "ready");
-  const waits = Object.keys(row.status).filter(pid => row.status[pid][0].startsWith("waits"))
-    .map(pid => `${list([pid])} (${row.status[pid][0].slice(6)})`).join(", ");
+  const waits = inWords(Object.keys(row.status).filter(pid => row.status[pid][0].startsWith("waits"))
+    .map(pid => `${list([pid])} (${row.status[pid][0].slice(6)})`));
   return `${text}<small>${waits && sentence("waits", { who: waits })}${
     ready.length > 1 ? sentence("ready", { who: list(ready) }) : ""}</small>`;
 }
 
 /* An arrow of the wire, between two processes. */
-function arrow(scene, [from, to], { label, size, window, data }) {
+function arrow(scene, [from, to], { label, size, window, data, isLost }) {
   const way = filled(word("way"), { one: scene.of[from].role, other: scene.of[to].role });
   let text = size ? `<small>${label}</small> ${filled(word("bytes"), { size })}` : label;
-  if (window < 4096 && label.includes("ACK")) text += ` <small>${filled(word("window"), { size: window })}</small>`;
+  if (label === "ACK" && !size && window <= 4096) text += ` <small>${filled(word("window"), { size: window })}</small>`;
   if (data) text += ` <code>${escaped(JSON.stringify(data.slice(0, 16)).slice(0, -1) + (data.length > 16 ? "…" : '"'))}</code>`;
-  return `<span class="arrow to-${scene.of[from].terminal < scene.of[to].terminal ? "right" : "left"}"><span class="unseen">${way}: </span>${text}</span>`;
+  if (isLost) text += ` <small>${word("dropped")}</small>`;
+  return `<span class="arrow ${isLost ? "lost " : ""}to-${scene.of[from].terminal < scene.of[to].terminal ? "right" : "left"}"><span class="unseen">${way}: </span>${text}</span>`;
 }
 
 /* What a process hands over to the kernel where there is no wire. */
@@ -158,10 +183,13 @@ function handed(scene, row) {
 function tableRow(scene, row, index, rows) {
   const shown = escaped(row.text.replace(/\n$/, "") || (row.kind === "typed" ? row.event.slice(6) : ""))
     .replace(/^(\w+(?:\[\d+\])?:) (?=[a-z])/, "<i>$1</i> ");
+  /* Who types in the third terminal, and in the second, is said by a number, too. */
+  const { label, name } = scene.of[row.process] || {};
+  const place = scene.hasThird && row.terminal > 0 && (name !== label || row.kind === "typed") ? `<b>${"①②③"[row.terminal]}</b> ` : "";
   const style = row.kind === "typed" || row.event === "prints" ? row.kind === "typed" ? "typed" : "print" : "line";
   const note = row.kind === "end" || row.kind === "inside"
     ? filled(word(row.kind), { who: scene.of[row.process].name, call: row.event.split(" ")[1] }) : "";
-  const text = note ? `<p class="aside">${note}</p>` : shown && `<pre class="${style} c${row.terminal + 1}">${shown}</pre>`;
+  const text = note ? `<p class="aside">${note}</p>` : shown && `<pre class="${style} c${row.terminal + 1}">${place}${shown}</pre>`;
   const wire = row.kind === "segment" ? arrow(scene, row.ends, row) : handed(scene, row);
   return `<tr id="${scene.id}/${row.name}"><th scope="row">${index + 1}</th><td class="t1">${row.terminal === 0 ? text : ""}</td>`
     + `<td class="w">${wire}</td><td class="t2">${row.terminal > 0 ? text : ""}</td>`
@@ -169,8 +197,9 @@ function tableRow(scene, row, index, rows) {
 }
 
 function section(scene, index) {
-  const others = [2, 3].filter(place => place === 2 || scene.rows.some(row => row.terminal === 2))
-    .map(place => `<span class="c${place}">${word(`terminal ${place}`)}</span>`).join(" · ");
+  scene.hasThird = scene.rows.some(row => row.terminal === 2);
+  const others = [2, 3].filter(place => place === 2 || scene.hasThird)
+    .map(place => `<span class="c${place}">${scene.hasThird ? "①②③"[place - 1] + " " : ""}${word(`terminal ${place}`)}</span>`).join(" · ");
   const heads = [["n", ""], ["", `<span class="c1">${word("terminal 1")}</span>`],
     ["w", word(/tcp|udp/.test(scene.id) ? "wire" : "handed")], ["", others], ["says", word("happens")]];
   return `<section id="${scene.id}">
@@ -184,6 +213,9 @@ ${scene.rows.map((...row) => tableRow(scene, ...row)).join("")}</tbody></table><
 
 /* What the other script needs of it. */
 function shortened(scenes) {
+  const names = { socket: word("unconnected"), "socket file": word("socket file") };
+  const held = rows => rows.map(([identity, state, local, ...rest]) =>
+    [identity, names[state] || state, local.replace("(deleted)", word("removed")), ...rest]);
   return { sources: Object.assign({}, ...scenes.map(scene => scene.sources)),
     words: Object.fromEntries(Object.keys(recorded.words.words).map(key => [key, word(key)])),
     scenes: scenes.map(scene => ({
@@ -192,7 +224,7 @@ function shortened(scenes) {
       processes: scene.processes.map(([pid, , terminal, source]) => [pid, scene.of[pid].name, terminal, source]),
       /* What the system holds is null if it is as before. */
       rows: scene.rows.map((row, index) => [row.kind, row.process, index && row.state === scene.rows[index - 1].state
-        ? null : scene.states[row.state], row.status, row.terminal, row.name]) })) };
+        ? null : held(scene.states[row.state]), row.status, row.terminal, row.name, ...(row.isStale ? [1] : [])]) })) };
 }
 
 /* The picture: the rows of a scene between two names. */

@@ -203,20 +203,22 @@ class Stepper:
             process.line = process.line if process.call else line or process.line
             process.held = None if process is self.current else "others"
         elif line:
-            process.doing = process.call = name
+            process.doing, process.call = name, name != "waitpid" and name
             process.line, process.fd = line, fd
             process.held = "door" if name == process.waits else None
             process.waits = process.held and name
 
     # The line of the program's own file from which it came to this call; None if
     # the C library made it. Of the words on the stack those are return addresses
-    # before which the source calls what was called.
+    # before which the source calls what was called; for a helper, which may have a
+    # macro as its name, the outermost: its own frame has old addresses in it.
     def find_line(self, process, stack, call):
         with open(f"/proc/{process.pid}/mem", "rb", 0) as memory:
             memory.seek(stack)
             data = memory.read(16384)
         words = [hex(word - 1) for word, in struct.iter_unpack("<Q", data[:len(data) & -8])
                  if 0x401000 <= word < 0x440000]
+        words = words[::-1] if call == self.helpers else words
         places = run("addr2line", "-fe", f"/proc/{process.pid}/exe", *words) if words else ""
         for function, place in zip(*[iter(places.split("\n"))] * 2):
             path, _, number = place.split(" ")[0].partition(":")
@@ -265,7 +267,7 @@ class Stepper:
     # What the system holds, a row for each socket, path and rule of the firewall: an
     # identity, state, two addresses, Recv-Q and Send-Q, and its descriptors, which
     # are pairs of a process and a number.
-    def look(self, paths=("/tmp/unix_pair", "/tmp/fifo_pair")):
+    def look(self, paths=("/tmp/unix_pair", "/tmp/fifo_pair", "/tmp/fifo_pair (deleted)")):
         rows, held = [], {}
         for one in self.living():
             for fd in Path(f"/proc/{one.pid}/fd").iterdir():
@@ -282,11 +284,11 @@ class Stepper:
             if file.startswith("socket") and str(first) not in shown:
                 rows.append([str(first), "socket", borrow(*first, address_of), "", 0, 0,
                              [first, *more]])
-        for path in filter(os.path.lexists, paths):
+        for path in filter(lambda one: one in held or os.path.lexists(one), paths):
             size = borrow(*held[path][0], lambda fd: struct.unpack("i", fcntl.ioctl(
                 fd, termios.FIONREAD, b"1234"))[0]) if path in held else 0
-            state = "FIFO" if Path(path).is_fifo() else "socket file"
-            rows.append([path, state, path, "", size, 0, held.get(path, [])])
+            state = "socket file" if Path(path).is_socket() else "FIFO"
+            rows.append([path.split()[0], state, path, "", size, 0, held.get(path, [])])
         rules = run("nft", "list", "ruleset") if len(self.terminals) > 2 else ""
         for rule, count, verdict in re.findall(r"(\w+ .*) counter packets (\d+) .* (\w+)", rules):
             rows.append([rule, verdict, rule, "", int(count), 0, []])
