@@ -112,8 +112,14 @@ function addContext(scene, row, index, rows) {
   has(/ kept$/, " after a wait", of(own, /^inside write/));
   const writes = of(earlier.slice(earlier.lastIndexOf(own.findLast(one => /: read\(.* = /.test(one.event))) + 1), /tcp_client.*: write\(/);
   has(/tcp_server.*: read\(.* = [1-9]/, ` of ${writes} writes`, writes > 1);
+  /* A call that has taken bytes before it returns: what is in the buffer then came later. */
+  const taking = earlier.slice(earlier.lastIndexOf(done) + 1).find(one => / in read/.test(one.event));
+  const [, , , , later] = taking && state.find(one => one[0] === taking.socket) || [];
+  row.taking = taking && taking.socket;
+  has(/: read\(.* = [1-9]/, ` taken before ${later}`, taking);
   has(/fifo_reader: read\(/, " after unlink", of(own, /unlink\(/));
   has(/unix_.*: ends SIG/, " and leaves a file", state.some(one => one[1] === "socket file"));
+  has(/tcp_client: hint/, " after FIN", of(earlier, /^sends FIN.* at end/));
   has(/tcp_server: hint/, " beside it", state.some(one => one[1] === "TIME-WAIT"));
   /* Which answer a client of UDP takes: the server has sent it so many. */
   const asked = of(own, /: sendto\(/), answered = of(earlier.slice(earlier.indexOf(own[0])), /udp_server: sendto\(/);
@@ -122,11 +128,17 @@ function addContext(scene, row, index, rows) {
   row.isLost = row.label === "UDP" && dropped(state) > dropped(was);
   has(/^sends UDP/, " dropped", row.isLost);
   has(/^sends UDP/, " to nobody", after.label === "ICMP");
-  const [, , , , unread] = was.find(one => one[0] === row.socket) || [];
+  const [, , , , unread, , holders = []] = was.find(one => one[0] === row.socket) || [];
+  row.holder = holders[0] && holders[0][0];
   has(/^sends RST/, " unread", unread > 0);
-  const [, , , , , full] = state.find(one => one[6].some(([pid]) => row.status[pid] && row.status[pid][0] === "waits write")) || [];
-  has(/^sends ACK 0 window 0$/, ` full ${full}`, full);
-  has(/^sends ACK 0/, " in read", before.kind !== "segment" && told.process === row.sender && /: read\(.* = [1-9]/.test(told.event));
+  /* What a waiting write was given has arrived, is in the send buffer, or is still in the program. */
+  const writer = Object.keys(row.status).find(pid => row.status[pid][0] === "waits write");
+  const [, , , , , full] = state.find(one => one[6].some(([pid]) => String(pid) === writer)) || [];
+  const [, written] = /write\(.* = (\d+)/.exec((rows.slice(index).find(one => String(one.process) === writer) || {}).event) || [];
+  const sent = earlier.filter(one => row.ends && one.ends && one.ends[0] === row.ends[1]).reduce((sum, one) => sum + one.size, 0);
+  has(/^sends ACK 0 window 0$/, ` full ${full} left ${written - sent - full}`, full);
+  const [, taken] = told.process === row.sender && /: read\(.* = (\d+)/.exec(told.event) || [];
+  has(/^sends ACK 0/, ` in read of ${taken}`, before.kind !== "segment" && unread > 0 && unread === Number(taken));
   has(/^sends ACK 0 window \d+$/, " of the end", /FIN/.test(before.label));
   has(/^sends FIN, ACK 0.*\d$/, ` after ${(/(close|shutdown)\(/.exec(done.event) || [])[1]}`, /(close|shutdown)\(/.test(done.event) && done.process === row.sender);
   has(/^sends FIN, ACK 0.*\d$/, " at end", told.kind === "end" && (!row.sender || told.process === row.sender));
@@ -143,18 +155,31 @@ function happened(scene, row, before, after) {
   const [from, to] = (row.ends || []).map(pid => scene.of[pid].role);
   const capital = text => text && text[0].toUpperCase() + text.slice(1);
   let text = sentence(row.event, { who: row.process ? list([row.process]) : "", from, From: capital(from), to,
+    holder: row.holder ? list([row.holder]) : "",
     terminal: row.terminal === null ? "" : word(`terminal ${row.terminal + 1}`) });
-  for (const now of scene.states[row.state]) {
-    const was = scene.states[before].find(one => one[0] === now[0]) || [0, "none", "", "", 0, 0, []];
+  const [state, old] = [scene.states[row.state], scene.states[before]];
+  for (const now of state) {
+    const was = old.find(one => one[0] === now[0]) || [0, "none", "", "", 0, 0, []];
     const end = (scene.of[scene.owners[now[0]] || scene.owners[now[2]]] || { role: "" }).role;
+    const other = state.find(one => one[0] === now[0].replace(/(\S+) (\S+)$/, "$2 $1"));
+    const context = (now[4] > was[4] ? " more" : "") + (now[0] === row.taking ? " taken" : "")
+      + (now[1] !== was[1] && other && !other[6].length ? " to nobody" : "");
     if (now[1] !== was[1] || now[4] !== was[4])
-      text += sentence(`socket ${now[1]} ${now[4]} ${now[0].split(" ")[0]} was ${was[1]} ${was[4]}${now[4] > was[4] ? " more" : ""}`, { end, End: capital(end) });
-    const alone = scene.states[row.state].find(one => one[1] === "socket" && String(one[6][0]) === String(was[6][0]));
+      text += sentence(`socket ${now[1]} ${now[4]} ${now[0].split(" ")[0]} was ${was[1]} ${was[4]}${context}`, { end, End: capital(end) });
+    const alone = state.find(one => one[1] === "socket" && String(one[6][0]) === String(was[6][0]));
     const holders = alone ? alone[6] : now[6];
+    /* Whether nobody who still has it is about to send, or to close it. */
+    const [reader] = (other ? other[6] : []).filter(([pid]) => row.status[pid] && row.status[pid][0] === "waits read");
+    const isIdle = now[6].every(([pid]) => row.status[pid] && row.status[pid][0].startsWith("waits"));
+    const left = alone ? " open" : reader && isIdle ? " awaited"
+      : now[6].some(([pid]) => /writer/.test(scene.of[pid].label)) ? "" : " for no writer";
     if (now[6].length < was[6].length && row.kind !== "typed")
-      text += sentence(`left to ${now[6].length} ${now[1]} ${now[0].split(" ")[0]}${alone ? " open" : ""}`,
-        { who: list(holders.map(([pid]) => pid)), fd: holders.map(([, fd]) => fd)[0] });
+      text += sentence(`left to ${now[6].length} ${now[1]} ${now[0].split(" ")[0]}${left}`,
+        { who: list(holders.map(([pid]) => pid)), fd: holders.map(([, fd]) => fd)[0], reader: reader && list([reader[0]]) });
   }
+  /* One end of a UNIX connection has gone, and the other is still there. */
+  const [ended, rest] = [old, state].map(rows => rows.filter(([identity, name]) => name === "ESTAB" && identity.startsWith("unix ")));
+  if (ended.length > rest.length && rest.length) text += sentence("gone unix", { who: list(rest[0][6].map(([pid]) => pid)) });
   if (after && after.kind === "segment") return text;
   const ready = Object.keys(row.status).filter(pid => row.status[pid][0] === "ready");
   const waits = inWords(Object.keys(row.status).filter(pid => row.status[pid][0].startsWith("waits"))
