@@ -21,9 +21,13 @@ FOREIGN = [
 
 
 # Has the words that a table has for those of a page: | `Stopped` | `已停止` |.
-def learn(table):
-    FOREIGN[:0] = [(re.escape(word), ours) for ours, word in
-                   re.findall(r"(?m)^\| `([ -~]+)` \| `([^`]*[^ -~`][^`]*)` \|", table)]
+def learn(text):
+    FOREIGN[:0] = [(re.escape(word), ours) for ours, word in rows(text)]
+
+
+# The first two cells of the rows of that table.
+def rows(text):
+    return re.findall(r"(?m)^\| `([ -~]+)` \| `([^`]*[^ -~`][^`]*)` \|", text)
 
 
 # Of the lines of a scene: the same number has to be the same in the run.

@@ -16,12 +16,14 @@
 # order. Only blocks of text, which are the diagrams, may differ. What concerns
 # Chinese readers alone is marked, and counted: passages from <!-- only here -->
 # to <!-- both again -->, and words of other books as （又称环回）.
+import gettext
 import hashlib
 import re
 import sys
 import unicodedata
 from pathlib import Path
 
+import comparison
 from names import anchors
 from pages import FENCED, ROOT
 
@@ -82,7 +84,7 @@ def links(page, text):
 
 # For each row of a section's tables the number of cells, and the code in it.
 def tables(text):
-    return [(len(re.findall(r"(?<!\\)\|", line)), sorted(re.findall("`[^`]+`", line)))
+    return [(len(re.findall(r"(?<!\\)\|", line)), sorted(re.findall(r"`[^`]+`|\bE[A-Z]{4,}\b", line)))
             for line in prose(text).split("\n") if line.startswith("|")]
 
 
@@ -146,6 +148,19 @@ def words(glossary, column):
     return {word.strip() for word in cells.split(",")}
 
 
+# What the table of the README says that tools print in Chinese, and they do not: by their
+# own translations, where these are installed.
+def check_tools(page):
+    tools = [gettext.translation(name, "/usr/share/locale", ["zh_CN"], fallback=True).gettext
+             for name in ("bash", "libc", "coreutils")]
+    if any(tool("Permission denied") == "权限不够" for tool in tools):
+        for row in comparison.rows(page.read_text()):
+            word, theirs = (re.sub(r"^\[1\]\+ | 1$", "", cell) for cell in row)
+            if theirs not in {tool(word + end).removesuffix(end) for tool in tools
+                              for end in ("", " %d", " %s")} and word[-1:].isalpha():
+                yield f"tools do not print {theirs} for {word}"
+
+
 # Writes the present hash below a heading, or all; or marks it as behind.
 def mark(page, heading, behind):
     text = page.read_text()
@@ -171,13 +186,13 @@ def main():
     avoided = [word for cell in re.findall(r"(?m)^\|.*\| *(.*?) *\|$", GLOSSARY.read_text())[2:]
                for word in cell.split("、") if word]
     wrong = only = 0
-    for word in (words(ROOT / "docs/glossary.md", 0) ^ words(GLOSSARY, 1)) - {""}:
-        print(f"{GLOSSARY.relative_to(ROOT)}: {word}: only one of both editions has it")
-        wrong += 1
     for page in sorted(CHINESE.glob("*.md")):
         only += len(ONLY_HERE.findall(page.read_text())) + len(ALSO.findall(page.read_text()))
-        other = [] if page == GLOSSARY else compare(english_of(page), page)
-        for what in [*other, *check_style(page, avoided)]:
+        other = compare(english_of(page), page) if page != GLOSSARY else [
+            f"{word}: only one of both editions has it"
+            for word in (words(english_of(page), 0) ^ words(page, 1)) - {""}]
+        tools = check_tools(page) if page.name == "README.md" else []
+        for what in [*other, *tools, *check_style(page, avoided)]:
             print(f"{page.relative_to(ROOT)}: {what}")
             wrong += 1
         if BEHIND in page.read_text():
