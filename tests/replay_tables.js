@@ -16,7 +16,7 @@ function sentence(event, values) {
   if (!rule) throw Error(`replay.ini has no sentence for: ${event}`);
   used.add(rule);
   const text = filled(word(rule, "sentences"), { ...new RegExp(rule).exec(event), ...values });
-  return text === "-" ? "" : marked(text) + " ";
+  return text === "-" ? "" : marked(text) + (/[。”]$/.test(text) ? "" : " ");
 }
 
 /* A segment, from the line and the bytes of tcpdump. */
@@ -195,7 +195,7 @@ function arrow(scene, [from, to], { label, size, window, data, isLost }) {
   if (label === "ACK" && !size && window <= 4096) text += ` <small>${filled(word("window"), { size: window })}</small>`;
   if (data) text += ` <code>${escaped(JSON.stringify(data.slice(0, 16)).slice(0, -1) + (data.length > 16 ? "…" : '"'))}</code>`;
   if (isLost) text += ` <small>${word("dropped")}</small>`;
-  return `<span class="arrow ${isLost ? "lost " : ""}to-${scene.of[from].terminal < scene.of[to].terminal ? "right" : "left"}"><span class="unseen">${way}: </span>${text}</span>`;
+  return `<span class="arrow ${isLost ? "lost " : ""}to-${scene.of[from].terminal < scene.of[to].terminal ? "right" : "left"}"><span class="unseen">${way} </span>${text}</span>`;
 }
 
 /* What a process hands over to the kernel where there is no wire. */
