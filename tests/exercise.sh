@@ -27,7 +27,10 @@ name=$(sed -n "/^### $2\. /,/^### /s/.*exercise\.sh break //p" docs/exercises.md
 name=${name:-$2}
 script=docs/breaks/$name.sed
 # Its first line names the source that it changes, and the one to compile with it.
-read -r _ source other <"$script" || exit 2
+if ! read -r _ source other 2>/dev/null <"$script"; then
+  echo "exercise.sh: no break: $2 (the judge: exercise.sh $2 PROGRAM...)" >&2
+  exit 2
+fi
 mkdir -p build
 sed -f "$script" "$source" >"build/$name.c"
 if lines=$(diff "$source" "build/$name.c"); then

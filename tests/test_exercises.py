@@ -15,8 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-TESTS = pathlib.Path(__file__).resolve().parent
-ROOT = TESTS.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOLUTIONS = ROOT / "docs/solutions"
 CC = "cc -std=c11 -D_POSIX_C_SOURCE=200809L"
 WARNINGS = ("-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes"
@@ -31,7 +30,7 @@ poll | while (i < CLIENTS_MAX && | while (0 && | FAILED: one is silent
 poll | (size_t)size; ;; ssize_t written | (size_t)size; return true; ;; if (!recv(fd, (char[1]){0}, 1, MSG_PEEK)) return false; ssize_t written | FAILED: a client, and
 poll | fcntl(fd, F_SETFL, O_NONBLOCK) | 0 | FAILED: 16 MiB for one who
 poll | signal(SIGPIPE, SIG_IGN) | 0 | the program: SIGPIPE
-poll | return size == -1 && | return size == -1 && (exit(1), 1) && | FAILED: one vanishes
+poll | return size == -1 && | return size == -1 && dup(fd) && | FAILED: one vanishes ;; what is not closed?) ;; Two sockets
 timeout | select(fd + 1, &readable, NULL, NULL, &limit) | 1 | the program hangs
 timeout | if (ready == 0) { | if (ready == 0) return 0; if (0) { | "" status 0
 timeout | answer, (size_t)size + 1, | answer, strlen(answer), | with NUL bytes
@@ -51,9 +50,10 @@ chat | if (!is_received) | if (1) | see docs/connection.md, Half-close
 room | i != speaker | i >= 0 | expected: "two\n"
 room | fcntl(fd, F_SETFL, O_NONBLOCK) | 0 | FAILED: one does not read
 room | client->size += size > 0 | client->size = 1 | FAILED: pieces of one byte
-client /dev/null | - | - | can't be started: Permission denied ;; chmod +x /dev/null
 client | argc != 4 | system("seq 9 >&2") == 0 | status 2; its standard error: ;;   6 ;;   ... ;;   usage: client
-framing | close(fd) == -1 | shutdown(fd, SHUT_RDWR) == -1 | what is not closed?) ;; Two sockets
+framing | if (result <= 0) | if (result == -1) dup(fd); if (result <= 0) | what is not closed?) ;; Two sockets
+framing | close(fd) == -1 | close(listen_fd) || close(fd) == -1 | listens no more ;; md, The calls
+room | if (size <= 0 || | if (size < 0) fail("read"); if (size <= 0 || | pieces of one byte ;; md, Reset
 client | buffer, (size_t)size) | buffer, strlen(buffer)) | before a NUL ;; What was read
 poll | (void)fprintf(stderr, "poll: ready | (void)printf("poll: ready | Nothing appears
 client | write_all(fd, "\n", 1); | ; | all but the newline
@@ -65,8 +65,9 @@ client | exit(1); | exit(2); | a reset in the middle: status 1 ;; md, Reset
 --length 8 framing | uint32_t ;; ntohl(length) | uint64_t ;; ntohl((uint32_t)(length >> 32)) | 7 of 7 passed
 --length 3 room | - | - | room has no such variant
 --keep-going client | argc != 4 | 1 | 0 of 6 passed ;; FAILED: nobody
---junit /dev/stdout client | argc != 4 | 1 | 0 of 6 passed ;; tests="6" failures="6" ;; name="nobody
+--junit /dev/stdout client mine | - | - | can't be started ;; right (./)? chmod +x mine? ;; tests="6" failures="6" ;; name="nobody
 1 client | - | - | 1 is a break: sh tests/exercise.sh break 1
+break client | - | - | no break: client (the judge: exercise.sh client PROGRAM...)
 """
 
 # What else has to be so: a shell exits with 0.
@@ -90,9 +91,8 @@ COMMANDS = {
 # printed all these words; prints so, or else what it printed.
 def is_so(what, command, source="", words=(), is_well=True):
     with tempfile.TemporaryDirectory() as folder:
-        shell = subprocess.run(["sh", "-ec", command], cwd=folder, input=source, text=True,
-                               encoding="utf-8", stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT)
+        shell = subprocess.run(["sh", "-ec", f"exec 2>&1\n{command}"], cwd=folder, input=source,
+                               encoding="utf-8", stdout=subprocess.PIPE)
     is_right = (shell.returncode == 0) == is_well and all(word in shell.stdout for word in words)
     sys.stdout.write(f"ok: {what}\n" if is_right else
                      f"FAILED: {what}\n{shell.stdout}{shell.returncode}\n")
@@ -108,7 +108,7 @@ def judged(call, old="-", new="-", words=" passed"):
         source = source.replace(one, other)
     is_well = words.endswith(" passed")
     command = f"""{CC} {WARNINGS if old == '-' else '-w'} -x c - -o {name}
-        EXERCISE_DEADLINE={30 if is_well else 8} sh {TESTS}/exercise.sh {call} ./{name}"""
+        EXERCISE_DEADLINE={30 if is_well else 8} sh {ROOT}/tests/exercise.sh {call} ./{name}"""
     return f"{call} | {old} | {words}", command, source, words.split(" ;; "), is_well
 
 
@@ -119,12 +119,11 @@ def main():
     jobs += [judged(*row.split(" | ")) for row in WRONG.strip().split("\n")]
     jobs += COMMANDS.items()
     # Each place that the judge names is a page and how one of its headings begins.
-    named = re.findall(r"(?m) \| (\w+\.md),? ?(.*)$", (TESTS / "exercise.py").read_text())
+    named = re.findall(r"(?m) \| (\w+\.md),? ?(.*)$", (ROOT / "tests/exercise.py").read_text())
     jobs += [(f"{page}, {words}", f"test '{words}' && grep -E"
               rf" '^#+ ([0-9]+\. )?{words}' {ROOT}/docs/{page}") for page, words in set(named)]
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        right = list(pool.map(lambda job: is_so(*job), jobs))
-    sys.exit(not all(right))
+    right = concurrent.futures.ThreadPoolExecutor(16).map(lambda job: is_so(*job), jobs)
+    sys.exit(not all(list(right)))
 
 
 main()
