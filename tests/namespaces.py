@@ -10,6 +10,7 @@ from pathlib import Path
 
 STUDENT = 1000  # the user who types, if root plays
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET of Linux
+SPACES = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
 # By whose rights the place was made, and what turns those into a student's.
 AS_STUDENT = {
     "root": f"setpriv --reuid={STUDENT} --regid={STUDENT} --clear-groups".split(),
@@ -17,16 +18,16 @@ AS_STUDENT = {
 }
 
 
+# Runs a command, which must succeed, and returns what it printed.
 def run(*command):
-    subprocess.run(command, check=True)
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 # Starts this program again, in new namespaces. Returns by whose rights, "root" or
 # "user", if it is in them already; None, if the system does not let it.
 def enter():
     rights = "root" if os.geteuid() == 0 else "user"
-    command = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
-    command += ["--user", "--map-root-user"] if rights == "user" else []
+    command = SPACES + (["--user", "--map-root-user"] if rights == "user" else [])
     if "NAMESPACES_BY" in os.environ:
         return os.environ.pop("NAMESPACES_BY")
     with contextlib.suppress(OSError, subprocess.CalledProcessError):

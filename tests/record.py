@@ -24,15 +24,14 @@ from pathlib import Path
 
 import browser
 import process
-from stepper import Stepper, run
+from namespaces import SPACES, STUDENT, run
+from stepper import Stepper
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = "cc -std=c11 -D_POSIX_C_SOURCE=200809L -O0 -g -no-pie".split()
-SPACES = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
 # A kernel shall not send again because a program was made to stand still.
 SETTINGS = """ip link set lo up; mount -t tmpfs tmpfs /tmp; sysctl -q net.ipv4.tcp_early_retrans=0
     ip route change table local local 127.0.0.1 dev lo rto_min 3s"""
-STUDENT = 1000  # the user who types
 BREAKS = ("no_close", "no_reuse")
 
 words = configparser.ConfigParser(interpolation=None, delimiters=["=>"], comment_prefixes=["#"])

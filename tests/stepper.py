@@ -17,10 +17,11 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import termios
 import time
 from pathlib import Path
+
+from namespaces import run
 
 QUIET = 0.03  # seconds without an event: what can happen has happened
 PATIENCE = 0.5  # seconds until a kernel acknowledges what it has received
@@ -43,10 +44,6 @@ GETFD = 438  # pidfd_getfd
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-
-
-def run(*command):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 # A shell in a folder, of a user.
