@@ -10,6 +10,7 @@ from process import Process, limit
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 OPTIONS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
     --disable-background-networking --disable-component-update --disable-sync""".split()
+PATIENCE = 115  # seconds, to begin and from each open() to the next: more is a hang
 
 
 # The path of a browser, or None.
@@ -26,6 +27,7 @@ def dump(address):
 # A browser with one page. What it reports, such as requests and errors, is in events.
 class Browser:
     def __init__(self):
+        limit(PATIENCE)
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         (read_end, self.commands), (self.answers, write_end) = os.pipe(), os.pipe()
         # It reads descriptor 3, and writes 4. (dash knows descriptors up to 9.)
@@ -55,10 +57,9 @@ class Browser:
             self.events.append(answer)
         return answer["result"]
 
-    # Opens a file, anew each time, and waits until it has been loaded. Until the next
-    # time, only a hang takes two minutes.
+    # Opens a file, anew each time, and waits until it has been loaded.
     def open(self, path, place=""):
-        limit(115)
+        limit(PATIENCE)
         self.opened += 1
         target = f"file://{path}?{self.opened}#{place}"
         loader = {"name": "load", "loaderId": self.call("Page.navigate", url=target)["loaderId"]}

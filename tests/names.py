@@ -35,6 +35,12 @@ FRAME = (r"\*\*You will be able to\*\* ", r"\*\*Takes\*\*\s", r"\*\*Needs\*\*\s"
 LINK = r"\]\((?!http)([^)\s]*)\)"
 
 
+# Where a link of a page leads: to a page, and to an anchor there, or "".
+def follow(page, link):
+    path, _, anchor = link.partition("#")
+    return (page.parent / path).resolve() if path else page, anchor
+
+
 # The anchors of a page's headings, in order, as GitHub makes them; or its ids.
 def anchors(page):
     if page.suffix == ".html":
@@ -65,8 +71,7 @@ def squeeze(code):
 # The links, files, functions and tests that a page names, and are not there.
 def check_prose(page, prose, words, tests):
     for link in re.findall(LINK, prose):
-        path, _, anchor = link.partition("#")
-        target = page.parent / path if path else page
+        target, anchor = follow(page, link)
         if not target.exists() or anchor and anchor not in anchors(target):
             yield f"the link {link}"
     for name in re.findall(r"`([^`\n]+)`", prose):
@@ -113,8 +118,7 @@ def check_programs():
 # Whether the section that a link leads to has a terminal block, or names where it is
 # played.
 def is_played(page, link, goes_on=True):
-    path, _, anchor = link.partition("#")
-    page = page.parent / path if path else page
+    page, anchor = follow(page, link)
     text = FENCED.sub(r"\0\1\n", page.read_text())
     start = dict(zip(anchors(page), re.finditer("(?m)^#+ ", text))).get(anchor)
     if not start:
@@ -129,8 +133,9 @@ def is_played(page, link, goes_on=True):
 def check_course():
     course = re.search(r"(?ms)^1\. .*?\n\n", (ROOT / "README.md").read_text())[0]
     for name in re.findall(LINK, course):
+        text = (ROOT / name).read_text()
         for part in FRAME:
-            if not re.search(part, (ROOT / name).read_text()):
+            if not re.search(part, text):
                 yield name, f"what each page of the course has: {part}"
     for name in ("docs/trouble.md", "docs/misconceptions.md"):
         table = re.search(r"(?m)(^\|.*\n)+", (ROOT / name).read_text())[0]

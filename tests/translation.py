@@ -24,7 +24,7 @@ import unicodedata
 from pathlib import Path
 
 import comparison
-from names import anchors
+from names import anchors, follow
 from pages import FENCED, ROOT
 
 CHINESE = ROOT / "docs/zh"
@@ -71,8 +71,7 @@ def digest(heading, text):
 # Where a section's links lead: the English page, and the heading's place.
 def links(page, text):
     for link in re.findall(r"\]\(([^)\s]*)\)", prose(text)):
-        path, _, anchor = link.partition("#")
-        target = (page.parent / path).resolve() if path else page
+        target, anchor = follow(page, link)
         place = None
         if anchor:
             there = anchors(target) if target.exists() else []
