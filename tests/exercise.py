@@ -51,8 +51,8 @@ DATA = {
 ENTER = r"A connects, B connects, C sends in\n, A gets in\n, B gets in\n"
 # The program finds a half line, the end of file, and a reset, all at once: of three, as
 # has_closed_all overlooks two.
-VANISH = "".join(f", {i} sends half, {i} ends, {i} resets" for i in "AEF")
-VANISH = f"it is_sent STOP{VANISH}, it is_sent CONT"
+VANISH = "it is_sent STOP, "
+VANISH += "".join(f"{i} sends half, {i} ends, {i} resets, " for i in "AEF") + "it is_sent CONT"
 MANY = "".join(f"{i} sends {i}\\n, " for i in range(50)) + "it has_no_new_process"
 MANY += "".join(f", {i} gets {i}\\n" for i in reversed(range(50)))
 # A server that is kept for the next checks: after its first client it has opened what

@@ -6,6 +6,7 @@ const word = (key, section = "words") => recorded.words[section][key].trim().spl
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const escaped = text => text.replace(/[&<>]/g, found => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[found]);
 const marked = text => escaped(text).replace(/`(.*?)`/g, "<code>$1</code>");
+const circled = terminal => "①②③"[terminal];
 const SIGNALS = { 2: "SIGINT", 9: "SIGKILL" };
 const FLAGS = { S: "SYN", F: "FIN", R: "RST", P: "PSH", ".": "ACK" };
 
@@ -65,7 +66,7 @@ function prepare(scene) {
     if (holders.length) scene.owners[identity] = scene.owners[local] = holders[0][0];
   for (const [pid, label, terminal] of scene.processes) {
     const twins = scene.processes.filter(other => other[1] === label && other[2] !== terminal);
-    scene.of[pid] = { label, terminal, name: label + (twins.length ? " " + "①②③"[terminal] : "") };
+    scene.of[pid] = { label, terminal, name: label + (twins.length ? " " + circled(terminal) : "") };
     scene.of[pid].role = word(/_([a-z]+)/.exec(label)[1]);
   }
   const names = [];
@@ -210,7 +211,7 @@ function tableRow(scene, row, index, rows) {
     .replace(/^(\w+(?:\[\d+\])?:) (?=[a-z])/, "<i>$1</i> ");
   /* Who types in the third terminal, and in the second, is said by a number, too. */
   const { label, name } = scene.of[row.process] || {};
-  const place = scene.hasThird && row.terminal > 0 && (name !== label || row.kind === "typed") ? `<b>${"①②③"[row.terminal]}</b> ` : "";
+  const place = scene.hasThird && row.terminal > 0 && (name !== label || row.kind === "typed") ? `<b>${circled(row.terminal)}</b> ` : "";
   const style = row.kind === "typed" || row.event === "prints" ? row.kind === "typed" ? "typed" : "print" : "line";
   const note = row.kind === "end" || row.kind === "inside"
     ? filled(word(row.kind), { who: scene.of[row.process].name, call: row.event.split(" ")[1] }) : "";
@@ -224,7 +225,7 @@ function tableRow(scene, row, index, rows) {
 function section(scene, index) {
   scene.hasThird = scene.rows.some(row => row.terminal === 2);
   const others = [2, 3].filter(place => place === 2 || scene.hasThird)
-    .map(place => `<span class="c${place}">${scene.hasThird ? "①②③"[place - 1] + " " : ""}${word(`terminal ${place}`)}</span>`).join(" · ");
+    .map(place => `<span class="c${place}">${scene.hasThird ? circled(place - 1) + " " : ""}${word(`terminal ${place}`)}</span>`).join(" · ");
   const heads = [["n", ""], ["", `<span class="c1">${word("terminal 1")}</span>`],
     ["w", word(/tcp|udp/.test(scene.id) ? "wire" : "handed")], ["", others], ["says", word("happens")]];
   return `<section id="${scene.id}">
